@@ -1,0 +1,1 @@
+"""The agents: perception, reasoning and evaluation models trained on a built dataset."""
