@@ -100,7 +100,7 @@ def _environment(error: OSError) -> str | None:
     where = error.filename or "the output"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return f"No space left on the disk while writing {where}. Free some space and run the same command again: it resumes."
+            return f"No space left on the disk while writing {where}. Free some space and run the command again: it resumes."
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return f"No permission for {where}: expected to be able to use it. Choose another path or change its mode."
         case _:
