@@ -1,0 +1,146 @@
+"""Reading the tables of a built dataset without its images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from annotation.records import DIMENSIONS, KINDS
+from annotation.tasks import tasks
+from editfhf.features import SPLITS, schema
+from mos.errors import UserError
+
+FORMAT = "editfhf-dataset/"
+
+PAIRS = (
+    *("pair_id", "source_id", "task", "task_group", "editor"),
+    *(f"{kind}_{part}" for kind in KINDS for part in ("peak", "regions")),
+    *DIMENSIONS,
+    "overall",
+)
+RATINGS = ("pair_id", "annotator_id", "dimension", "score", "status")
+MARKS = ("pair_id", "annotator_id", "kind", "box", "status", "width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Every table of a dataset, without image columns; `pairs` has the columns `split` and `task` (as text) too."""
+
+    pairs: pa.Table
+    ratings: pa.Table
+    annotators: pa.Table
+    marks: pa.Table
+
+
+def load(dataset: Path) -> Tables:
+    """Read the four tables.  UserError when the folder holds no dataset or a file cannot be read."""
+    if not dataset.is_dir():
+        raise UserError(f"No dataset at {dataset}: expected a folder that `editfhf build` wrote. Check the path.")
+    pairs = [_pairs(path, split) for split in SPLITS for path in shards(dataset, split)]
+    if not pairs:
+        raise UserError(
+            f"{dataset} holds no built dataset: expected data/<split>-*.parquet. Run: editfhf build CORPUS {dataset}"
+        )
+    return Tables(
+        pairs=pa.concat_tables(pairs).combine_chunks(),
+        ratings=_table(dataset, "ratings", RATINGS),
+        annotators=_table(dataset, "annotators", tuple(schema("annotators").names)),
+        marks=_table(dataset, "marks", MARKS),
+    )
+
+
+def shards(dataset: Path, split: str) -> list[Path]:
+    """The files of one split in order."""
+    return sorted((dataset / "data").glob(f"{split}-*.parquet"))
+
+
+def manifest_of(dataset: Path) -> Mapping[str, Any]:
+    """The manifest of a finished build.  UserError when it is absent or is not one of ours."""
+    path = dataset / "manifest.json"
+    try:
+        manifest = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(
+            f"{dataset} holds no finished dataset: manifest.json is missing. Run: editfhf build CORPUS {dataset}"
+        ) from None
+    except ValueError:
+        raise UserError(f"{path} is not readable as JSON. Build the dataset again.") from None
+    if not isinstance(manifest, dict) or not str(manifest.get("format", "")).startswith(FORMAT):
+        raise UserError(f"{path} is not the manifest of a dataset: expected format {FORMAT}N. Check the path.")
+    return manifest
+
+
+def rejections(dataset: Path) -> Iterator[dict[str, Any]]:
+    """The lines of rejected.jsonl; none when there is no such file."""
+    import orjson
+
+    path = dataset / "rejected.jsonl"
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                row = None
+            if not isinstance(row, dict):
+                raise UserError(f"{path}, line {number}: expected one JSON object. Build the dataset again.")
+            yield row
+
+
+def codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """Integer code of every row and the sorted names that the codes stand for; nulls read as ""."""
+    names, inverse = np.unique(column.fill_null("").to_numpy().astype(str), return_inverse=True)
+    return inverse.astype(np.int64), [str(name) for name in names]
+
+
+def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """float64 [n]; null becomes NaN."""
+    return np.asarray(column.cast(pa.float64()).fill_null(float("nan")).to_numpy(), dtype=np.float64)
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open one file of the dataset, or say in one sentence that it is broken."""
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is not a readable Parquet file. Build the dataset again.") from error
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
+    with open_parquet(path) as file:
+        missing = [name for name in columns if name not in file.schema_arrow.names]
+        if missing:
+            raise UserError(f"{path} has no column {missing[0]!r}: it is not a table of a dataset of this version.")
+        return file.read(columns=list(columns))
+
+
+def _pairs(path: Path, split: str) -> pa.Table:
+    table = _read(path, PAIRS)
+    names = pa.array(task_names(table.schema), pa.string())
+    task = pa.chunked_array([names.take(chunk) for chunk in table["task"].chunks], pa.string())
+    table = table.set_column(table.schema.get_field_index("task"), "task", task)
+    return table.append_column("split", pa.array([split] * len(table), pa.string())).replace_schema_metadata(None)
+
+
+def task_names(arrow: pa.Schema) -> list[str]:
+    """Names of the task labels: those that the file carries, else those of this version."""
+    try:
+        features = json.loads((arrow.metadata or {})[b"huggingface"])["info"]["features"]
+        return [str(name) for name in features["task"]["names"]]
+    except (KeyError, TypeError, ValueError):
+        return list(tasks())
+
+
+def _table(dataset: Path, config: str, columns: tuple[str, ...]) -> pa.Table:
+    wanted = pa.schema([schema(config).field(name) for name in columns])
+    parts = [_read(path, columns).cast(wanted) for path in sorted((dataset / config).glob("*.parquet"))]
+    return pa.concat_tables(parts).combine_chunks() if parts else wanted.empty_table()
