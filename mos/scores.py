@@ -1,0 +1,73 @@
+"""Each rater's scale normalised away, and the mean opinion score on 0 to 100 (paper, equation 1)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+from mos.moments import Moments, moments
+
+POINTS_PER_Z = 100 / 6
+_CONSTANT = 1e-12  # a spread below this share of the largest score is rounding, not use of the scale
+
+
+class Normalised(NamedTuple):
+    """z: [N], NaN where the rater has none; constant, too_few: [rater keys] bool; moments: of the retained ratings.
+
+    least_sd: with a standard deviation up to this, a rater is constant.
+    """
+
+    z: np.ndarray
+    constant: np.ndarray
+    too_few: np.ndarray
+    moments: Moments
+    least_sd: float
+
+
+def normalise(score: np.ndarray, key: np.ndarray, keys: int, retained: np.ndarray, ddof: int) -> Normalised:
+    """z = (s - mean) / SD, with the mean and SD of the ratings that the same rater retained in the same dimension.
+
+    score: [N]; key: [N] in 0..keys-1, rater and dimension; retained: [N] bool.  Ratings that are not retained get
+    the z of their rater too.  No z for a rater with fewer than two retained ratings, or whose ratings are all equal.
+    """
+    kept = moments(score[retained], key[retained], keys)
+    sd = kept.sd(ddof)
+    too_few = kept.n < 2
+    least_sd = _CONSTANT * float(np.abs(score).max(initial=0.0))
+    constant = ~too_few & (sd <= least_sd)
+    sd[too_few | constant] = np.nan
+    return Normalised((score - kept.mean[key]) / sd[key], constant, too_few, kept, least_sd)
+
+
+def to_points(z: np.ndarray) -> np.ndarray:
+    """100 (z + 3) / 6, not clipped: z of -3 is 0 and z of 3 is 100."""
+    return (z + 3) * POINTS_PER_Z
+
+
+class Means(NamedTuple):
+    """Of every group, in score points, NaN where undefined: mos, sd of the ratings behind it, se and half-width ci."""
+
+    n: np.ndarray
+    mos: np.ndarray
+    sd: np.ndarray
+    se: np.ndarray
+    ci: np.ndarray
+
+
+def average(z: np.ndarray, group: np.ndarray, groups: int, kept: np.ndarray, valid: np.ndarray, level: float) -> Means:
+    """Mean z of the `kept` ratings of every group as a score, with an interval at confidence `level` that covers.
+
+    z: [N]; group: [N] in 0..groups-1; kept, valid: [N] bool, `valid` being the kept ratings and the outliers that
+    were removed from among them.  Trimming at two sigma and then taking s/sqrt(n) of what is left pretends that the
+    removed spread was never there: at 15 ratings a nominal 95 % interval covers 86 %.  So the spread is that of the
+    `valid` ratings, se = s/sqrt(n) with the n behind the mean, and the half-width is se times the t quantile with
+    n - 1 degrees of freedom.
+    """
+    inside = moments(z[kept], group[kept], groups)
+    spread = moments(z[valid], group[valid], groups).sd(1)
+    with np.errstate(divide="ignore"):
+        se = np.where(inside.n > 1, spread / np.sqrt(inside.n), np.nan) * POINTS_PER_Z
+    quantile = stdtrit(np.maximum(np.arange(inside.n.max(initial=0) + 1) - 1, 1), (1 + level) / 2)
+    return Means(inside.n, to_points(inside.mean), inside.sd(1) * POINTS_PER_Z, se, se * quantile[inside.n])

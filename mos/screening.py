@@ -1,0 +1,110 @@
+"""Which ratings are outliers, and which raters give too many of them (paper, section 3.2.3).
+
+Decisions are exact.  A rating counts as the decimal number that was written, to twelve digits: it is compared in
+floating point first, and in integers where it lies so near the threshold that rounding could decide.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import floor, log10
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import betainc
+
+from mos.moments import Moments, moments
+
+_NEAR = 1e-9  # relative width of the band around the threshold that is decided in integers
+_DIGITS = 12
+
+
+class Outliers(NamedTuple):
+    """flag: [N] bool; moments: of every group, over all its ratings."""
+
+    flag: np.ndarray
+    moments: Moments
+
+
+def flag_outliers(score: np.ndarray, group: np.ndarray, groups: int, sigma: Fraction, ddof: int) -> Outliers:
+    """Flag the ratings that differ from their group's mean by more than `sigma` standard deviations.
+
+    score: [N] ratings; group: [N] in 0..groups-1, what was rated; ddof: 1 for the sample deviation S of BT.500,
+    0 for that of the population.  One pass, strict: a rating on the threshold stays.  A group whose ratings are all
+    equal has no outliers.
+    """
+    found = moments(score, group, groups)
+    limit = float(sigma) * found.sd(ddof)
+    highest = float(np.abs(score).max(initial=0.0))
+    # Worst case of summing n numbers of this size one by one, and then the relative band.
+    slack = _NEAR * limit + 8 * np.finfo(float).eps * highest * found.n
+    lowest = np.where(found.ss > 0, limit - slack, np.inf)
+    deviation = np.abs(score - found.mean[group])
+    candidates = np.flatnonzero(deviation >= lowest[group])
+    surely = deviation[candidates] > (limit + slack)[group[candidates]]
+    flag = np.zeros(len(score), bool)
+    flag[candidates[surely]] = True
+    near = candidates[~surely]
+    if len(near):
+        flag[near] = _decide(score, group, near, sigma, ddof, highest)
+    return Outliers(flag, found)
+
+
+def _decide(
+    score: np.ndarray, group: np.ndarray, near: np.ndarray, sigma: Fraction, ddof: int, highest: float
+) -> list[bool]:
+    """Exactly, in integers: for ratings `near` the threshold, whether they are outliers of their groups."""
+    decimals = _DIGITS - floor(log10(highest)) if highest else 0
+    touched = np.isin(group, group[near])
+    members: dict[int, list[int]] = {}
+    for g, value in zip(group[touched].tolist(), score[touched].tolist(), strict=True):
+        members.setdefault(g, []).append(_on_grid(value, decimals))
+    totals = {g: (len(grid), sum(grid), sum(x * x for x in grid)) for g, grid in members.items()}
+
+    def outlying(value: float, g: int) -> bool:
+        n, total, squares = totals[g]
+        # (x - mean)^2 > sigma^2 SS / (n - ddof), times n^2, with SS = squares - total^2 / n
+        deviation = (n * _on_grid(value, decimals) - total) ** 2 * (n - ddof) * sigma.denominator**2
+        return deviation > sigma.numerator**2 * n * (n * squares - total * total)
+
+    return [outlying(value, g) for value, g in zip(score[near].tolist(), group[near].tolist(), strict=True)]
+
+
+def _on_grid(value: float, decimals: int) -> int:
+    return round(value * 10**decimals) if decimals >= 0 else round(value / 10**-decimals)
+
+
+class RaterShares(NamedTuple):
+    """Each [raters]: n ratings, how many of them are outliers, whether the rater is excluded."""
+
+    n: np.ndarray
+    outliers: np.ndarray
+    excluded: np.ndarray
+
+
+def exclude_raters(rater: np.ndarray, raters: int, outlier: np.ndarray, max_share: Fraction) -> RaterShares:
+    """Exclude the raters with MORE than `max_share` outliers among their own ratings of all dimensions.
+
+    rater: [N] in 0..raters-1; outlier: [N] bool.  Compared in integers: a rater at exactly 5 % stays.
+    """
+    n = np.bincount(rater, minlength=raters)
+    outliers = np.bincount(rater[outlier], minlength=raters)
+    excluded = [
+        int(out) * max_share.denominator > max_share.numerator * int(count)
+        for out, count in zip(outliers, n, strict=True)
+    ]
+    return RaterShares(n, outliers, np.array(excluded, bool))
+
+
+def outlier_probability(n: np.ndarray, sigma: Fraction, ddof: int) -> np.ndarray:
+    """Chance that one of n independent Gaussian ratings is flagged, for every n: [...] int -> [...] float64.
+
+    The squared deviation of one of n normal draws from their mean, as a share of their sum of squares SS, is
+    (n - 1)/n times a Beta(1/2, (n - 2)/2) variable (W. R. Thompson, Annals of Mathematical Statistics 6, 1935).
+    Flagged means that share > sigma^2 / (n - ddof).  Hence 3.24 % at n = 15, and 0 up to n = 5 for 2 sigma, ddof 1.
+    """
+    n = np.asarray(n, np.float64)
+    reach = float(sigma**2) * n / np.maximum((n - ddof) * (n - 1), 1e-300)
+    chance = 1 - betainc(0.5, np.maximum((n - 2) / 2, 1e-300), np.minimum(reach, 1))
+    # Two ratings always lie on opposite sides of their mean at the same distance.
+    return np.where(n < 2, 0.0, np.where(n == 2, (reach < 1).astype(float), chance))

@@ -1,0 +1,233 @@
+"""The long table of ratings, validated and coded as integers: one row for each item, rater and dimension."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from mos.coding import Coded, code_labels, code_scores
+from mos.errors import UserError
+from mos.problem import Problem
+from mos.reading import read_columns
+
+__all__ = ["Problem", "Ratings", "code", "read_columns"]
+
+_COLUMNS = ("item", "rater", "dimension", "score")
+_MAX_DIMENSIONS = 1000
+_SENTINELS = (-1.0, -9.0, -99.0, -999.0, 99.0, 999.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratings:
+    """N ratings, at most one for each item, rater and dimension, ordered by item, dimension and rater.
+
+    items, raters, dimensions: sorted unique names (Arrow strings), also those without a valid rating
+    item, rater (int32), dimension (int16): [N] positions in them
+    score: [N] float64, finite and within `scale`
+    index: [N] int64, row of the table that was coded, to put results back
+    scale: lowest and highest possible score; the extremes found when none was given
+    """
+
+    items: pa.StringArray
+    raters: pa.StringArray
+    dimensions: pa.StringArray
+    item: np.ndarray
+    rater: np.ndarray
+    dimension: np.ndarray
+    score: np.ndarray
+    index: np.ndarray
+    scale: tuple[float, float]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+def code(
+    table: pa.Table, scale: tuple[float, float] | None, dimensions: Sequence[str] | None = None
+) -> tuple[Ratings, list[Problem]]:
+    """Check every row of a table with columns item, rater, dimension and score, and code the good ones.
+
+    scale: lowest and highest possible score; None accepts any number
+    dimensions: the dimensions there are; None accepts the ones found
+    Bad rows are set aside as problems, in table order: a null or blank field, an unknown dimension, a score that is
+    not a finite number or is out of scale, and any but the first rating of an item by a rater in a dimension.
+    Where the table has columns `file` and `row`, messages name other rows by them.
+    Raises UserError for a missing column, a column of a type that cannot hold what it should, or an empty scale.
+
+    >>> table = pa.table({"item": ["a", "b"], "rater": ["r", "r"], "dimension": ["d", "d"], "score": [3.5, 7.0]})
+    >>> ratings, problems = code(table, scale=(1, 5))
+    >>> len(ratings), problems[0].reason, problems[0].message
+    (1, 'out_of_scale', 'the score 7.0 is outside the scale from 1 to 5; correct it')
+    """
+    missing = [name for name in _COLUMNS if name not in table.column_names]
+    if missing:
+        raise UserError(f"The table of ratings lacks {', '.join(missing)}; it has {', '.join(table.column_names)}.")
+    if scale is not None and not scale[0] < scale[1]:
+        raise UserError(f"The scale must go from a lower to a higher number; got {scale[0]:g} to {scale[1]:g}.")
+    item, rater = code_labels(table["item"], "item"), code_labels(table["rater"], "rater")
+    found = code_labels(table["dimension"], "dimension")
+    known = _known_dimensions(found, dimensions)
+    dimension = _translation(found.labels, known)[found.codes]
+    scores = code_scores(table["score"])
+
+    reasons = _reasons(
+        {
+            "missing_item": item.codes < 0,
+            "missing_rater": rater.codes < 0,
+            "missing_dimension": found.codes < 0,
+            "unknown_dimension": dimension < 0,
+            "missing_score": scores.missing,
+            "not_a_number": scores.unreadable,
+            "nan_score": np.isnan(scores.values),
+            "infinite_score": np.isinf(scores.values),
+            "out_of_scale": np.zeros(0, bool)
+            if scale is None
+            else (scores.values < scale[0]) | (scores.values > scale[1]),
+        }
+    )
+    bad = np.flatnonzero(reasons.codes)
+    good = np.flatnonzero(reasons.codes == 0)
+    problems = _problems(table, bad, reasons, found, known, scale)
+
+    key = (item.codes[good].astype(np.int64) * len(known) + dimension[good]) * len(rater.labels) + rater.codes[good]
+    order = _stable_order(key)
+    key = key[order]
+    again = np.concatenate([[False], key[1:] == key[:-1]]) if len(key) else np.zeros(0, bool)
+    good = good[order]
+    if again.any():
+        problems = sorted(problems + _duplicates(table, good, again), key=lambda problem: problem.row)
+        good = good[~again]
+    score = scores.values[good]
+    if scale is None:
+        scale = (float(score.min()), float(score.max())) if len(score) else (np.nan, np.nan)
+    ratings = Ratings(
+        items=item.labels,
+        raters=rater.labels,
+        dimensions=pa.array(known, pa.string()),
+        item=item.codes[good],
+        rater=rater.codes[good],
+        dimension=dimension[good],
+        score=score,
+        index=good.astype(np.int64),
+        scale=(float(scale[0]), float(scale[1])),
+    )
+    return ratings, problems
+
+
+def _known_dimensions(found: Coded, dimensions: Sequence[str] | None) -> list[str]:
+    known = sorted(set(dimensions)) if dimensions is not None else found.labels.to_pylist()
+    if len(known) > _MAX_DIMENSIONS:
+        raise UserError(
+            f"The column 'dimension' has {len(known)} different values; expected a few, such as 'overall': "
+            "check which column holds the dimension."
+        )
+    return known
+
+
+def _translation(labels: pa.StringArray, known: Sequence[str]) -> np.ndarray:
+    """From the code of a label to its position in `known`, -1 where it is not there; the last entry is for code -1."""
+    position = {name: at for at, name in enumerate(known)}
+    return np.array([position.get(label, -1) for label in labels.to_pylist()] + [-1], np.int16)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reasons:
+    names: tuple[str, ...]
+    codes: np.ndarray  # [rows] uint8: 0 for a good row, else 1 + position in `names` of the first reason that holds
+
+
+def _reasons(masks: dict[str, np.ndarray]) -> _Reasons:
+    codes = np.zeros(len(next(iter(masks.values()))), np.uint8)
+    for number, mask in reversed(list(enumerate(masks.values(), start=1))):
+        if mask.any():
+            codes[mask] = number
+    return _Reasons(tuple(masks), codes)
+
+
+def _problems(
+    table: pa.Table,
+    bad: np.ndarray,
+    reasons: _Reasons,
+    found: Coded,
+    known: Sequence[str],
+    scale: tuple[float, float] | None,
+) -> list[Problem]:
+    if not len(bad):
+        return []
+    scores = table["score"].take(pa.array(bad)).to_pylist()
+    labels = [*found.labels.to_pylist(), None]
+    rows = zip(bad.tolist(), reasons.codes[bad].tolist(), scores, found.codes[bad].tolist(), strict=True)
+    low, high = scale or (None, None)
+    explain: dict[str, Callable[[object, str | None], str]] = {
+        "missing_item": lambda _s, _d: "the item is blank; write the id of what was rated",
+        "missing_rater": lambda _s, _d: "the rater is blank; write who rated",
+        "missing_dimension": lambda _s, _d: "the dimension is blank; write what was rated",
+        "unknown_dimension": lambda _s, d: _unknown(d or "", known),
+        "missing_score": lambda _s, _d: "the score is blank; leave the row out when there is no rating",
+        "not_a_number": lambda s, _d: _not_a_number(s),
+        "nan_score": lambda _s, _d: "the score is not a number (NaN); leave the row out when there is no rating",
+        "infinite_score": lambda _s, _d: "the score is infinite; correct it",
+        "out_of_scale": lambda s, _d: _out_of_scale(s, low, high),
+    }
+    return [
+        Problem(row, name := reasons.names[reason - 1], explain[name](score, labels[label]))
+        for row, reason, score, label in rows
+    ]
+
+
+def _excerpt(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _unknown(dimension: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(dimension, known, n=1)
+    meant = f"; did you mean '{close[0]}'?" if close else ";"
+    return f"unknown dimension '{_excerpt(dimension)}'{meant} expected one of {', '.join(known)}"
+
+
+def _not_a_number(score: object) -> str:
+    hint = "write decimals with a point" if isinstance(score, str) and "," in score else "correct it"
+    return f"the score '{_excerpt(score)}' is not a number; {hint}"
+
+
+def _out_of_scale(score: object, low: float | None, high: float | None) -> str:
+    message = f"the score {_excerpt(score)} is outside the scale from {low:g} to {high:g}"
+    if float(str(score)) in _SENTINELS:
+        return f"{message}; it looks like a mark for a missing answer: leave such rows out"
+    return f"{message}; correct it"
+
+
+def _stable_order(key: np.ndarray) -> np.ndarray:
+    """The stable sorting permutation of non-negative int64 keys; numpy sorts 16-bit digits in linear time."""
+    if len(key) < 2 or (key[1:] >= key[:-1]).all():
+        return np.arange(len(key))
+    order = np.argsort(key.astype(np.uint16), kind="stable")
+    shift = 16
+    while int(key.max()) >> shift:
+        digit = (key[order] >> shift).astype(np.uint16)
+        order = order[np.argsort(digit, kind="stable")]
+        shift += 16
+    return order
+
+
+def _duplicates(table: pa.Table, rows: np.ndarray, again: np.ndarray) -> list[Problem]:
+    """rows: table rows grouped by what they rate, in table order inside a group; again: all but a group's first."""
+    first = rows[np.maximum.accumulate(np.where(again, 0, np.arange(len(rows))))]
+    places = _places(table, first[again])
+    text = "the same rater rated this item in this dimension before ({}); only that rating counts: keep one"
+    return [
+        Problem(row, "duplicate_rating", text.format(place))
+        for row, place in zip(rows[again].tolist(), places, strict=True)
+    ]
+
+
+def _places(table: pa.Table, rows: np.ndarray) -> list[str]:
+    taken = table.select([name for name in ("file", "row") if name in table.column_names]).take(pa.array(rows))
+    numbers = taken["row"].to_pylist() if "row" in taken.column_names else (rows + 1).tolist()
+    files = taken["file"].to_pylist() if "file" in taken.column_names else [None] * len(rows)
+    return [f"{file}, row {row}" if file else f"row {row}" for file, row in zip(files, numbers, strict=True)]
