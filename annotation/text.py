@@ -19,7 +19,7 @@ def bad_id(value: str) -> str | None:
     >>> bad_id("a\\nb")
     'has a control character'
     """
-    if not value.strip():
+    if not value or value.isspace():
         return "is empty"
     if len(value) > MAX_ID:
         return f"has {len(value):,} characters: at most {MAX_ID} are allowed"

@@ -14,9 +14,7 @@ from annotation.export.submissions import (
     Submission,
     chosen,
     excerpt,
-    item_id,
     number,
-    value_of,
     written,
 )
 from annotation.flaws import flaw_types
@@ -57,8 +55,9 @@ def box_of(item: Item, size: Size, source: Source, names: Names) -> DrawnBox | N
     if head is None:
         return None
     name, kind = head
-    value = value_of(item)
-    x, y, w, h = (number(value.get(key)) for key in ("x", "y", "width", "height"))
+    value = item.value
+    x, y = number(value.get("x")), number(value.get("y"))
+    w, h = number(value.get("width")), number(value.get("height"))
     if x is None or y is None or w is None or h is None:
         source.reject("box", "bad_number", "Expected finite numbers in x, y, width and height.", name)
         return None
@@ -90,7 +89,7 @@ def disk_of(item: Item, size: Size, source: Source, names: Names) -> DrawnDisk |
     if head is None:
         return None
     name, kind = head
-    value = value_of(item)
+    value = item.value
     x, y = number(value.get("x")), number(value.get("y"))
     if x is None or y is None:
         source.reject("disk", "bad_number", "Expected finite numbers in x and y.", name)
@@ -130,7 +129,7 @@ def said_of(submission: Submission, names: Names, kinds: Mapping[str, Kind | Non
 
 def _per_region(submission: Submission, control: str, kinds: Mapping[str, Kind | None]) -> Iterator[tuple[str, Item]]:
     for item in submission.of(control):
-        name = item_id(item)
+        name = item.item_id
         if name is None or name not in kinds:
             message = f"The {control} belongs to no box of this annotation."
             submission.source.reject("result", "unknown_region", message, name)
@@ -155,17 +154,17 @@ def _choice(item: Item, known: Sequence[Word], list_name: str, reason: str, sour
 
 def _head(item: Item, what: str, labels: str, source: Source, names: Names) -> tuple[str, Kind] | None:
     """Id and kind of a drawn item; None when it was rejected."""
-    name = item_id(item)
+    name = item.item_id
     if name is None:
         source.reject(what, "no_id", f"The {what} has no id that can be used.")
         return None
-    if item.get("to_name", names.picture) != names.picture:
+    if item.raw.get("to_name", names.picture) != names.picture:
         source.reject(what, "wrong_picture", f"The {what} is not drawn on {names.picture!r}.", name)
         return None
-    if item.get("image_rotation", 0) != 0:
+    if item.raw.get("image_rotation", 0) != 0:
         source.reject(what, "rotated", "The picture was turned while it was drawn on.", name)
         return None
-    words = value_of(item).get(labels)
+    words = item.value.get(labels)
     word = words[0] if isinstance(words, list) and len(words) == 1 else None
     kind = names.labels.get(word) if isinstance(word, str) else None
     if kind is None:

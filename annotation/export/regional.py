@@ -7,11 +7,12 @@ from typing import Any
 
 from annotation.export.drawing import DrawnBox, DrawnDisk, box_of, disk_of, said_of
 from annotation.export.names import Names
-from annotation.export.submissions import Item, Size, Submission, chosen, item_id, submissions
+from annotation.export.submissions import Size, Submission, chosen, submissions
 from annotation.jsonlines import Reject
 from annotation.records import DISK_RADIUS_PER_HEIGHT, Disk, Mark, Place, RegionalAnnotation
 
 Owner = str | None
+Relation = dict[str, Any]
 
 
 def regional(
@@ -51,7 +52,7 @@ def _annotation(submission: Submission, size: Size, names: Names) -> RegionalAnn
 def _marks(
     submission: Submission, boxes: Mapping[str, DrawnBox], disks: Mapping[str, list[Disk]], names: Names
 ) -> tuple[Mark, ...]:
-    named = {name for item in submission.of(names.box) if (name := item_id(item)) is not None}
+    named = {item.item_id for item in submission.of(names.box) if item.item_id is not None}
     kinds = {name: boxes[name].kind if name in boxes else None for name in sorted(named)}
     said = said_of(submission, names, kinds)
     marks = []
@@ -99,7 +100,7 @@ def _related(
     """The box that a relation names for a disk, by the disk's id; None where that box was rejected."""
     if not submission.relations:
         return {}
-    named = {name for control in (names.box, names.disk) for item in submission.of(control) if (name := item_id(item))}
+    named = {name for control in (names.box, names.disk) for item in submission.of(control) if (name := item.item_id)}
     points = {disk.item_id: disk for disk in disks}
     related: dict[str, Owner] = {}
     for item in submission.relations:
@@ -121,7 +122,7 @@ def _related(
     return related
 
 
-def _ends(item: Item, named: set[str], submission: Submission, names: Names) -> tuple[str, str] | None:
+def _ends(item: Relation, named: set[str], submission: Submission, names: Names) -> tuple[str, str] | None:
     """The two ids that a relation joins; None when it was rejected."""
     first, second, labels = item.get("from_id"), item.get("to_id"), item.get("labels")
     if not isinstance(first, str) or not isinstance(second, str) or first not in named or second not in named:
@@ -133,6 +134,6 @@ def _ends(item: Item, named: set[str], submission: Submission, names: Names) -> 
     return first, second
 
 
-def _refuse(submission: Submission, item: Item, reason: str, message: str) -> None:
+def _refuse(submission: Submission, item: Relation, reason: str, message: str) -> None:
     name = item.get("from_id")
     submission.source.reject("result", reason, message, name if isinstance(name, str) and len(name) <= 200 else None)

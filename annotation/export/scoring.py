@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from annotation.export.names import Names
-from annotation.export.submissions import Submission, chosen, number, submissions, value_of
+from annotation.export.submissions import Submission, chosen, number, submissions
 from annotation.jsonlines import Reject
 from annotation.records import Flag, Place, Rating
 from annotation.text import bad_id
@@ -41,7 +41,7 @@ def _scores(submission: Submission, names: Names) -> list[Rating]:
             source.reject("rating", "duplicate_result", f"The annotation already has a number for {dimension}.")
         if not items:
             continue
-        score = number(value_of(items[0]).get("number"))
+        score = number(items[0].value.get("number"))
         if score is None:
             source.reject("rating", "bad_number", f"Expected a finite number for {dimension}.")
             continue

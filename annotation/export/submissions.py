@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from annotation.export.names import Names
 from annotation.jsonlines import Reject
@@ -16,8 +16,15 @@ from annotation.text import MAX_TEXT, bad_id, is_unicode, normal
 MAX_RESULTS = 1_000
 """Result items of the longest annotation that is read."""
 
-Item = dict[str, Any]
 Size = tuple[int, int]
+
+
+class Item(NamedTuple):
+    """One result: its id (None when it has none that can be used), its value, and all of it."""
+
+    item_id: str | None
+    value: dict[str, Any]
+    raw: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class Submission:
 
     source: Source
     items: dict[str, list[Item]] = field(default_factory=dict)
-    relations: list[Item] = field(default_factory=list)
+    relations: list[dict[str, Any]] = field(default_factory=list)
 
     def of(self, control: str) -> list[Item]:
         """The items that one control wrote."""
@@ -84,21 +91,9 @@ def submissions(
         yield _sorted_items(annotation["result"], source, names)
 
 
-def item_id(item: Item) -> str | None:
-    """The id that joins a drawn item with what is said of it; None when it has none that can be used."""
-    value = item.get("id")
-    return value if isinstance(value, str) and bad_id(value) is None else None
-
-
-def value_of(item: Item) -> dict[str, Any]:
-    """The item's value; empty when it is none."""
-    value = item.get("value")
-    return value if isinstance(value, dict) else {}
-
-
 def number(value: object) -> float | None:
     """A finite number, or None: texts, true and false, NaN and what overflows a float are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not float and type(value) is not int:
         return None
     try:
         found = float(value)
@@ -109,7 +104,7 @@ def number(value: object) -> float | None:
 
 def chosen(item: Item) -> list[str] | None:
     """The texts of a Choices item; None when it holds anything else."""
-    choices = value_of(item).get("choices")
+    choices = item.value.get("choices")
     if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
         return None
     return choices
@@ -117,18 +112,18 @@ def chosen(item: Item) -> list[str] | None:
 
 def written(item: Item, source: Source) -> str | None:
     """The text of a TextArea item, composed (NFC) and without blanks at its ends; None when empty or refused."""
-    text = value_of(item).get("text")
+    text = item.value.get("text")
     lines = [text] if isinstance(text, str) else text
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        source.reject("result", "bad_text", "Expected a list of texts in a text area.", item_id(item))
+        source.reject("result", "bad_text", "Expected a list of texts in a text area.", item.item_id)
         return None
     joined = "\n".join(lines)
     if len(joined) > MAX_TEXT:
         message = f"The text has {len(joined):,} characters: at most {MAX_TEXT:,} are read."
-        source.reject("result", "text_too_long", message, item_id(item))
+        source.reject("result", "text_too_long", message, item.item_id)
         return None
     if not is_unicode(joined):
-        source.reject("result", "bad_text", "The text holds half of a surrogate pair.", item_id(item))
+        source.reject("result", "bad_text", "The text holds half of a surrogate pair.", item.item_id)
         return None
     return normal(joined) or None
 
@@ -223,26 +218,29 @@ def _sorted_items(result: list[Any], source: Source, names: Names) -> Submission
     submission = Submission(source)
     seen: set[tuple[str, str]] = set()
     types = names.types
-    for item in result:
-        if not isinstance(item, dict):
-            source.reject("result", "bad_item", f"Expected a result (a JSON object), got {type(item).__name__}.")
+    drawn = (names.box, names.disk)
+    for raw in result:
+        if not isinstance(raw, dict):
+            source.reject("result", "bad_item", f"Expected a result (a JSON object), got {type(raw).__name__}.")
             continue
-        if item.get("type") == "relation":
-            submission.relations.append(item)
+        kind = raw.get("type")
+        if kind == "relation":
+            submission.relations.append(raw)
             continue
-        control = item.get("from_name")
-        if not isinstance(control, str) or types.get(control, "") != item.get("type"):
-            message = f"No control {excerpt(control)} of type {excerpt(item.get('type'))} is in the interface."
-            source.reject("result", "unknown_control", message, item_id(item))
+        control, name, value = raw.get("from_name"), raw.get("id"), raw.get("value")
+        if not isinstance(name, str) or bad_id(name) is not None:
+            name = None
+        if not isinstance(control, str) or types.get(control, "") != kind:
+            message = f"No control {excerpt(control)} of type {excerpt(kind)} is in the interface."
+            source.reject("result", "unknown_control", message, name)
             continue
-        name = item_id(item)
         if name is not None:
             # A box and what is said of it share one id by design; two drawn things never do.
-            key = ("drawn" if control in (names.box, names.disk) else control, name)
+            key = ("drawn" if control in drawn else control, name)
             if key in seen:
                 what = {names.box: "box", names.disk: "disk"}.get(control, "result")
                 source.reject(what, "duplicate_id", "An earlier result of this annotation has the same id.", name)
                 continue
             seen.add(key)
-        submission.items.setdefault(control, []).append(item)
+        submission.items.setdefault(control, []).append(Item(name, value if isinstance(value, dict) else {}, raw))
     return submission

@@ -6,7 +6,7 @@ from typing import Any
 
 from annotation.export.drawing import DrawnBox, Said, box_of, said_of
 from annotation.export.names import Names
-from annotation.export.submissions import Size, Submission, chosen, excerpt, item_id, submissions
+from annotation.export.submissions import Size, Submission, chosen, excerpt, submissions
 from annotation.jsonlines import Reject
 from annotation.records import Kind, Place, Rationale
 
@@ -34,7 +34,7 @@ def _statements(submission: Submission, size: Size, names: Names) -> list[Ration
         name
         for control in (names.box, names.rationale)
         for item in submission.of(control)
-        if (name := item_id(item)) is not None
+        if (name := item.item_id) is not None
     ]
     kinds: dict[str, Kind | None] = {name: boxes[name].kind if name in boxes else None for name in regions}
     said = said_of(submission, names, kinds)
