@@ -51,7 +51,6 @@ Reason = Literal[
 ]
 
 _ORIENTATION = 0x0112
-_PNG_ORIENTED = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _TRANSPOSED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -331,10 +330,20 @@ def _decoding() -> Iterator[None]:
 def _info(image: ImageFile.ImageFile, data: bytes) -> ImageInfo:
     width, height, mode, kind = image.width, image.height, image.mode, str(image.format)
     # Pillow decodes a PNG to look for metadata behind its pixels: only let it where there is any
-    tagged = not isinstance(image, PngImageFile) or any(name in data for name in _PNG_ORIENTED)
-    if tagged and _orientation(image) >= 5:
+    if (not isinstance(image, PngImageFile) or _has_orientation(data)) and _orientation(image) >= 5:
         width, height = height, width
     return ImageInfo(kind, width, height, mode, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def _has_orientation(png: bytes) -> bool:
+    """Whether a chunk of the PNG may hold an orientation: EXIF, EXIF written as text, or XMP."""
+    at = 8
+    while at + 8 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, at)
+        if name == b"eXIf" or png.startswith((b"Raw profile type exif\0", b"XML:com.adobe.xmp\0"), at + 8):
+            return True
+        at += 12 + length
+    return False
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
