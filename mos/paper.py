@@ -108,13 +108,13 @@ def score(ratings: Ratings, options: PaperOptions | None = None) -> Result:
     fate[own.too_few] = RATER_TOO_FEW
     fate[np.repeat(shares.excluded, dimensions)] = RATER_EXCLUDED
     status = fate[key]
-    valid = status == KEPT
+    trimmed = outliers.flag & (status == KEPT)
     status[outliers.flag] = OUTLIER
     kept = status == KEPT
 
     found = outliers.moments
     chance = outlier_probability(found.n, options.sigma, options.outlier_ddof)
-    means = average(own.z, group, len(found.n), kept, valid, options.confidence)
+    means = average(own.z, group, len(found.n), kept, trimmed, options.confidence)
     scores = score_table(ratings, means, found.n, options.min_ratings, options.confidence)
     table = rater_table(ratings, status, shares, chance[group])
     exclusions = [

@@ -86,13 +86,10 @@ def rater_table(ratings: Ratings, status: np.ndarray, shares: RaterShares, chanc
     raters = len(ratings.raters)
     rated = shares.n > 0
     n = np.where(rated, shares.n, np.nan)
-    fates = [np.bincount(ratings.rater[status == fate], minlength=raters) > 0 for fate in range(len(STATUSES))]
-    unused = ~fates[KEPT]
-    reason = np.select(
-        [~rated, shares.excluded, unused & fates[RATER_CONSTANT], unused],
-        [0, 1, 2, 3],
-        -1,
+    used, constant = (
+        np.bincount(ratings.rater[status == fate], minlength=raters) > 0 for fate in (KEPT, RATER_CONSTANT)
     )
+    reason = np.select([~rated, shares.excluded, ~used & constant, ~used], [0, 1, 2, 3], -1)
     return pa.table(
         {
             "rater": ratings.raters,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from mos.moments import Moments, moments
+from mos.moments import Moments, combine, moments
 
 POINTS_PER_Z = 100 / 6
 _CONSTANT = 1e-12  # a spread below this share of the largest score is rounding, not use of the scale
@@ -56,17 +56,19 @@ class Means(NamedTuple):
     ci: np.ndarray
 
 
-def average(z: np.ndarray, group: np.ndarray, groups: int, kept: np.ndarray, valid: np.ndarray, level: float) -> Means:
+def average(
+    z: np.ndarray, group: np.ndarray, groups: int, kept: np.ndarray, trimmed: np.ndarray, level: float
+) -> Means:
     """Mean z of the `kept` ratings of every group as a score, with an interval at confidence `level` that covers.
 
-    z: [N]; group: [N] in 0..groups-1; kept, valid: [N] bool, `valid` being the kept ratings and the outliers that
-    were removed from among them.  Trimming at two sigma and then taking s/sqrt(n) of what is left pretends that the
-    removed spread was never there: at 15 ratings a nominal 95 % interval covers 86 %.  So the spread is that of the
-    `valid` ratings, se = s/sqrt(n) with the n behind the mean, and the half-width is se times the t quantile with
+    z: [N]; group: [N] in 0..groups-1; kept, trimmed: [N] bool, `trimmed` being the outliers that the raters of the
+    kept ratings gave.  Trimming at two sigma and then taking s/sqrt(n) of what is left pretends that the
+    removed spread was never there: at 15 ratings a nominal 95 % interval covers 86 %.  So the spread is that of
+    both, se = s/sqrt(n) with the n behind the mean, and the half-width is se times the t quantile with
     n - 1 degrees of freedom.
     """
     inside = moments(z[kept], group[kept], groups)
-    spread = moments(z[valid], group[valid], groups).sd(1)
+    spread = combine(inside, moments(z[trimmed], group[trimmed], groups)).sd(1)
     with np.errstate(divide="ignore"):
         se = np.where(inside.n > 1, spread / np.sqrt(inside.n), np.nan) * POINTS_PER_Z
     quantile = stdtrit(np.maximum(np.arange(inside.n.max(initial=0) + 1) - 1, 1), (1 + level) / 2)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betainc
 
-from mos.moments import Moments, moments
+from mos.moments import ROUNDING, Moments, moments
 
 _NEAR = 1e-9  # relative width of the band around the threshold that is decided in integers
 _DIGITS = 12
@@ -35,9 +35,9 @@ def flag_outliers(score: np.ndarray, group: np.ndarray, groups: int, sigma: Frac
     """
     found = moments(score, group, groups)
     limit = float(sigma) * found.sd(ddof)
-    highest = float(np.abs(score).max(initial=0.0))
+    highest = float(max(score.max(), -score.min())) if len(score) else 0.0
     # Worst case of summing n numbers of this size one by one, and then the relative band.
-    slack = _NEAR * limit + 8 * np.finfo(float).eps * highest * found.n
+    slack = _NEAR * limit + ROUNDING * highest * found.n
     lowest = np.where(found.ss > 0, limit - slack, np.inf)
     deviation = np.abs(score - found.mean[group])
     candidates = np.flatnonzero(deviation >= lowest[group])
@@ -103,8 +103,9 @@ def outlier_probability(n: np.ndarray, sigma: Fraction, ddof: int) -> np.ndarray
     (n - 1)/n times a Beta(1/2, (n - 2)/2) variable (W. R. Thompson, Annals of Mathematical Statistics 6, 1935).
     Flagged means that share > sigma^2 / (n - ddof).  Hence 3.24 % at n = 15, and 0 up to n = 5 for 2 sigma, ddof 1.
     """
-    n = np.asarray(n, np.float64)
+    sizes, back = np.unique(n, return_inverse=True)
+    n = sizes.astype(np.float64)
     reach = float(sigma**2) * n / np.maximum((n - ddof) * (n - 1), 1e-300)
     chance = 1 - betainc(0.5, np.maximum((n - 2) / 2, 1e-300), np.minimum(reach, 1))
     # Two ratings always lie on opposite sides of their mean at the same distance.
-    return np.where(n < 2, 0.0, np.where(n == 2, (reach < 1).astype(float), chance))
+    return np.where(n < 2, 0.0, np.where(n == 2, (reach < 1).astype(float), chance))[back]

@@ -52,20 +52,30 @@ def components(ratings: Ratings, kept: np.ndarray) -> dict[str, int]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    raters, dimensions = len(ratings.raters), len(ratings.dimensions)
+    raters, names = len(ratings.raters), ratings.dimensions.to_pylist()
     rater, dimension = ratings.rater[kept].astype(np.int64), ratings.dimension[kept]
     # One rater stands for each item: raters joined to that one are joined to each other.
-    group = ratings.item[kept].astype(np.int64) * dimensions + dimension
-    stands = np.zeros(len(ratings.items) * dimensions, np.int64)
+    group = ratings.item[kept].astype(np.int64) * len(names) + dimension
+    stands = np.zeros(len(ratings.items) * len(names), np.int64)
     stands[group] = rater
+    edges = _distinct((dimension * raters + stands[group]) * raters + rater, len(names) * raters**2)
+    at, (one, other) = edges // max(raters, 1) ** 2, np.divmod(edges % max(raters, 1) ** 2, max(raters, 1))
     parts: dict[str, int] = {}
-    for number, name in enumerate(ratings.dimensions.to_pylist()):
-        mine = rater[dimension == number]
-        joined = stands[group[dimension == number]]
-        graph = coo_array((np.ones(len(mine), bool), (mine, joined)), shape=(raters, raters))
-        found, _ = connected_components(graph, directed=False) if raters else (0, None)
-        parts[name] = int(found - (raters - np.count_nonzero(np.bincount(mine, minlength=raters))))
+    for number, name in enumerate(names):
+        ends = one[at == number], other[at == number]
+        graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(raters, raters))
+        found = connected_components(graph, directed=False)[0] if raters else 0
+        parts[name] = int(found) - (raters - len(np.union1d(*ends)))  # a rater without ratings is no part
     return parts
+
+
+def _distinct(codes: np.ndarray, bound: int) -> np.ndarray:
+    """The distinct values of `codes`, all below `bound`, sorted; without sorting where a table of them is small."""
+    if bound > len(codes) + 1_000_000:
+        return np.unique(codes)
+    present = np.zeros(bound, bool)
+    present[codes] = True
+    return np.flatnonzero(present)
 
 
 def _reasons(column: pa.ChunkedArray) -> dict[str, int]:
@@ -122,5 +132,5 @@ def _on_parts(parts: dict[str, int]) -> list[str]:
 
 
 def _on_case(labels: pa.StringArray, what: str) -> str | None:
-    alike = len(labels) - len({label.casefold() for label in labels.to_pylist()})
+    alike = len(labels) - pc.count_distinct(pc.utf8_lower(labels)).as_py()
     return f"{alike} ids of {what} differ from another one only in capital letters; check them." if alike else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,11 +69,12 @@ def code(
         raise UserError(f"The table of ratings lacks {', '.join(missing)}; it has {', '.join(table.column_names)}.")
     if scale is not None and not scale[0] < scale[1]:
         raise UserError(f"The scale must go from a lower to a higher number; got {scale[0]:g} to {scale[1]:g}.")
-    item, rater = code_labels(table["item"], "item"), code_labels(table["rater"], "rater")
-    found = code_labels(table["dimension"], "dimension")
+    with ThreadPoolExecutor(len(_COLUMNS)) as pool:  # Arrow works without the interpreter's lock
+        number = pool.submit(code_scores, table["score"])
+        item, rater, found = pool.map(lambda name: code_labels(table[name], name), ("item", "rater", "dimension"))
+        scores = number.result()
     known = _known_dimensions(found, dimensions)
     dimension = _translation(found.labels, known)[found.codes]
-    scores = code_scores(table["score"])
 
     reasons = _reasons(
         {
@@ -90,10 +92,11 @@ def code(
         }
     )
     bad = np.flatnonzero(reasons.codes)
-    good = np.flatnonzero(reasons.codes == 0)
     problems = _problems(table, bad, reasons, found, known, scale)
 
-    key = (item.codes[good].astype(np.int64) * len(known) + dimension[good]) * len(rater.labels) + rater.codes[good]
+    key = (item.codes.astype(np.int64) * len(known) + dimension) * len(rater.labels) + rater.codes
+    good = np.flatnonzero(reasons.codes == 0)
+    key = key[good] if len(bad) else key
     order = _stable_order(key)
     key = key[order]
     again = np.concatenate([[False], key[1:] == key[:-1]]) if len(key) else np.zeros(0, bool)
