@@ -8,7 +8,7 @@ from annotation.export.names import Names
 from annotation.export.reading import read_tasks
 from annotation.export.regional import regional
 from annotation.export.scoring import ratings
-from annotation.export.submissions import pair_id_of
+from annotation.export.submissions import annotators_of, pair_id_of
 from annotation.export.textual import rationales
 
-__all__ = ["Names", "pair_id_of", "ratings", "rationales", "read_tasks", "regional"]
+__all__ = ["Names", "annotators_of", "pair_id_of", "ratings", "rationales", "read_tasks", "regional"]

@@ -62,6 +62,17 @@ def pair_id_of(task: dict[str, Any], names: Names | None = None) -> str | None:
     return value if isinstance(value, str) and bad_id(value) is None else None
 
 
+def annotators_of(task: dict[str, Any]) -> set[str]:
+    """Ids of everyone who has an annotation in the task, usable or not."""
+    annotations = task.get("annotations")
+    found = (
+        _annotator(annotation.get("completed_by"))
+        for annotation in (annotations if isinstance(annotations, list) else ())
+        if isinstance(annotation, dict)
+    )
+    return {annotator_id for annotator_id in found if annotator_id is not None}
+
+
 def submissions(
     task: dict[str, Any], place: Place, reject: Reject, names: Names, controls: frozenset[str], size: Size | None
 ) -> Iterator[Submission]:
