@@ -13,7 +13,7 @@ import pyarrow as pa
 from annotation.records import DIMENSIONS
 from editfhf.statistics.agreement import interval_alpha, mean_correlations
 from editfhf.statistics.records import Rater, RaterAgreement, Reason, Stage
-from editfhf.statistics.tables import codes, numbers
+from editfhf.statistics.tables import codes, numbers, texts
 
 EXAMPLES = 3
 EXAMPLE_LENGTH = 300
@@ -61,8 +61,8 @@ def by_status(ratings: pa.Table) -> Mapping[str, Mapping[str, int]]:
 
 def agreement(ratings: pa.Table) -> tuple[RaterAgreement, ...]:
     """Agreement on each dimension, before screening ("all") and after it ("kept")."""
-    picture, _ = codes(ratings["pair_id"])
-    person, _ = codes(ratings["annotator_id"])
+    picture, _ = codes(texts(ratings["pair_id"]))
+    person, _ = codes(texts(ratings["annotator_id"]))
     score = numbers(ratings["score"])
     dimension = ratings["dimension"].to_numpy()
     given = ~np.isnan(score)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from editfhf.statistics.agreement import average_ranks, correlation
@@ -100,10 +99,3 @@ def groups(
         )
         for k, name in enumerate(names)
     )
-
-
-def first_of(codes: Ints, size: int, labels: pa.ChunkedArray) -> list[str]:
-    """The label of the first pair of every group."""
-    _, rows = np.unique(codes, return_index=True)
-    taken = labels.take(pa.array(rows)).fill_null("").to_pylist()
-    return [str(label) for label in taken[:size]]

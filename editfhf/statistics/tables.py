@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from annotation.tasks import tasks
 from editfhf.features import SPLITS, schema
 from mos.errors import UserError
 
-FORMAT = "editfhf-dataset/"
+Texts = NDArray[np.str_]
 
 PAIRS = (
     *("pair_id", "source_id", "task", "task_group", "editor"),
@@ -32,9 +32,11 @@ MARKS = ("pair_id", "annotator_id", "kind", "box", "status", "width", "height")
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Every table of a dataset, without image columns; `pairs` has the columns `split` and `task` (as text) too."""
+    """Every table of a dataset, without image columns; the split and the task of every pair as text, [n]."""
 
     pairs: pa.Table
+    splits: Texts
+    tasks: Texts
     ratings: pa.Table
     annotators: pa.Table
     marks: pa.Table
@@ -44,13 +46,15 @@ def load(dataset: Path) -> Tables:
     """Read the four tables.  UserError when the folder holds no dataset or a file cannot be read."""
     if not dataset.is_dir():
         raise UserError(f"No dataset at {dataset}: expected a folder that `editfhf build` wrote. Check the path.")
-    pairs = [_pairs(path, split) for split in SPLITS for path in shards(dataset, split)]
-    if not pairs:
+    parts = [(split, _read(path, PAIRS)) for split in SPLITS for path in shards(dataset, split)]
+    if not parts:
         raise UserError(
             f"{dataset} holds no built dataset: expected data/<split>-*.parquet. Run: editfhf build CORPUS {dataset}"
         )
     return Tables(
-        pairs=pa.concat_tables(pairs).combine_chunks(),
+        pairs=pa.concat_tables([part.replace_schema_metadata(None) for _, part in parts]).combine_chunks(),
+        splits=np.repeat([split for split, _ in parts], [len(part) for _, part in parts]),
+        tasks=np.concatenate([_tasks(part) for _, part in parts]),
         ratings=_table(dataset, "ratings", RATINGS),
         annotators=_table(dataset, "annotators", tuple(schema("annotators").names)),
         marks=_table(dataset, "marks", MARKS),
@@ -60,22 +64,6 @@ def load(dataset: Path) -> Tables:
 def shards(dataset: Path, split: str) -> list[Path]:
     """The files of one split in order."""
     return sorted((dataset / "data").glob(f"{split}-*.parquet"))
-
-
-def manifest_of(dataset: Path) -> Mapping[str, Any]:
-    """The manifest of a finished build.  UserError when it is absent or is not one of ours."""
-    path = dataset / "manifest.json"
-    try:
-        manifest = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(
-            f"{dataset} holds no finished dataset: manifest.json is missing. Run: editfhf build CORPUS {dataset}"
-        ) from None
-    except ValueError:
-        raise UserError(f"{path} is not readable as JSON. Build the dataset again.") from None
-    if not isinstance(manifest, dict) or not str(manifest.get("format", "")).startswith(FORMAT):
-        raise UserError(f"{path} is not the manifest of a dataset: expected format {FORMAT}N. Check the path.")
-    return manifest
 
 
 def rejections(dataset: Path) -> Iterator[dict[str, Any]]:
@@ -96,9 +84,14 @@ def rejections(dataset: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
-    """Integer code of every row and the sorted names that the codes stand for; nulls read as ""."""
-    names, inverse = np.unique(column.fill_null("").to_numpy().astype(str), return_inverse=True)
+def texts(column: pa.ChunkedArray) -> Texts:
+    """The values of a text column, [n]; nulls read as ""."""
+    return np.asarray(column.fill_null("").to_numpy(), dtype=np.str_)
+
+
+def codes(values: Texts) -> tuple[NDArray[np.int64], list[str]]:
+    """Integer code of every value and the sorted names that the codes stand for."""
+    names, inverse = np.unique(values, return_inverse=True)
     return inverse.astype(np.int64), [str(name) for name in names]
 
 
@@ -123,12 +116,8 @@ def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
         return file.read(columns=list(columns))
 
 
-def _pairs(path: Path, split: str) -> pa.Table:
-    table = _read(path, PAIRS)
-    names = pa.array(task_names(table.schema), pa.string())
-    task = pa.chunked_array([names.take(chunk) for chunk in table["task"].chunks], pa.string())
-    table = table.set_column(table.schema.get_field_index("task"), "task", task)
-    return table.append_column("split", pa.array([split] * len(table), pa.string())).replace_schema_metadata(None)
+def _tasks(pairs: pa.Table) -> Texts:
+    return np.array(task_names(pairs.schema), dtype=np.str_)[pairs["task"].to_numpy()]
 
 
 def task_names(arrow: pa.Schema) -> list[str]:

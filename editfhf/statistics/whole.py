@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from annotation.records import KINDS
 from annotation.tasks import groups as group_titles
 from editfhf.features import SPLITS
+from editfhf.manifest import read_manifest
 from editfhf.statistics import boxes, ledger, regions, scores
 from editfhf.statistics.records import SCORES, Group, Split, Statistics
-from editfhf.statistics.tables import Tables, codes, load, manifest_of, numbers, rejections
+from editfhf.statistics.tables import Tables, codes, load, numbers, rejections, texts
 
 
 def compute(dataset: Path, manifest: Mapping[str, Any] | None = None) -> Statistics:
@@ -24,7 +24,7 @@ def compute(dataset: Path, manifest: Mapping[str, Any] | None = None) -> Statist
     None.  No image is read.  UserError when the folder holds no finished dataset or a file of it is broken.
     """
     tables = load(dataset)
-    told = manifest_of(dataset) if manifest is None else manifest
+    told = read_manifest(dataset) if manifest is None else manifest
     lengths: dict[str, Any] = {kind: regions.per_image(tables, kind) for kind in KINDS}
     values = {score: numbers(tables.pairs[score]) for score in SCORES}
     return Statistics(
@@ -50,26 +50,22 @@ def compute(dataset: Path, manifest: Mapping[str, Any] | None = None) -> Statist
 
 def _splits(tables: Tables) -> tuple[Split, ...]:
     """Counts per split that has pairs, then those of the whole."""
-    pairs = tables.pairs
-    parts = [(split, pairs.filter(pc.equal(pairs["split"], split))) for split in SPLITS]
+    told = [
+        codes(values)[0] for values in (texts(tables.pairs["source_id"]), texts(tables.pairs["editor"]), tables.tasks)
+    ]
+    rows = {split: np.flatnonzero(tables.splits == split) for split in SPLITS if split in tables.splits}
     return tuple(
-        Split(
-            split=split,
-            pairs=len(part),
-            sources=pc.count_distinct(part["source_id"]).as_py(),
-            editors=pc.count_distinct(part["editor"]).as_py(),
-            tasks=pc.count_distinct(part["task"]).as_py(),
-        )
-        for split, part in [*parts, ("all", pairs)]
-        if len(part) or split == "all"
+        Split(split, len(found), *(len(np.unique(code[found])) for code in told))
+        for split, found in {**rows, "all": np.arange(len(tables.pairs))}.items()
     )
 
 
 def _groups(tables: Tables, column: str, values: Mapping[str, Any], lengths: Mapping[str, Any]) -> tuple[Group, ...]:
-    code, names = codes(tables.pairs[column])
+    code, names = codes(tables.tasks if column == "task" else texts(tables.pairs[column]))
     match column:
         case "task":
-            above = scores.first_of(code, len(names), tables.pairs["task_group"])
+            _, first = np.unique(code, return_index=True)
+            above = [str(group) for group in texts(tables.pairs["task_group"])[first]]
         case "task_group":
             above = [group_titles().get(name, name) for name in names]
         case _:
