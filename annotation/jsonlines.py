@@ -66,15 +66,16 @@ class _BadLine(Exception):
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines without more than MAX_LINE + 1 bytes of any in memory; a longer one is cut and its rest passed over."""
-    while line := stream.readline(MAX_LINE + 1):
+    """Lines, none longer than the largest with its ending and one byte; the rest of a longer one is passed over."""
+    limit = MAX_LINE + len(b"\r\n") + 1
+    while line := stream.readline(limit):
         yield line
-        while not line.endswith(b"\n") and len(line) > MAX_LINE:
-            line = stream.readline(MAX_LINE + 1)
+        while len(line) == limit and not line.endswith(b"\n"):
+            line = stream.readline(limit)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
-    if len(line.rstrip(b"\r\n")) > MAX_LINE or (len(line) > MAX_LINE and not line.endswith(b"\n")):
+    if len(line.removesuffix(b"\n").removesuffix(b"\r")) > MAX_LINE:
         raise _BadLine("line_too_long", f"The line is longer than {MAX_LINE:,} bytes; shorten or split it.")
     try:
         value = orjson.loads(line)
