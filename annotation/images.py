@@ -151,20 +151,24 @@ def inspect(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
 def check(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     """`inspect`, and proof that the whole stream decodes.
 
-    A JPEG is decoded at one eighth of its size, which still reads all of its entropy-coded data, and must end with
-    its EOI marker (Pillow alone does not miss it): every truncation is refused, but a flipped bit often decodes.
-    A PNG also has the CRC of every chunk verified.  A WebP is decoded.
+    A JPEG is decoded at one eighth of its size, which still reads all of its entropy-coded data.  A PNG also has the
+    CRC of every chunk verified.  Pillow does not miss the end marker of a JPEG (EOI) or of a PNG (IEND); we do, so
+    that every truncation is refused.  Not noticed: a flipped bit that still decodes in a JPEG or WebP, and rows that
+    a well-formed PNG never had (they are black).
     """
     info = inspect(data, max_pixels=max_pixels)
     image = _open(data, max_pixels)
     with _decoding():
+        ended = True
         if isinstance(image, JpegImageFile):
-            if data.find(b"\xff\xd9", image.fp.tell() if image.fp else 0) == -1:
-                raise ImageError("broken_image", "The JPEG ends before its end marker: copy or download it again.")
+            ended = data.find(b"\xff\xd9", image.fp.tell() if image.fp else 0) != -1
             image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
         elif isinstance(image, PngImageFile):
+            ended = data.rfind(b"IEND\xae\x42\x60\x82") != -1
             image.verify()
             image = _open(data, max_pixels)
+        if not ended:
+            raise ImageError("broken_image", f"The {info.format} has no end marker: copy or download it again.")
         image.load()
     return info
 
@@ -175,7 +179,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Transparency is laid on white; 16-bit samples keep their high byte; CMYK, grey, palette and 1-bit images become
     RGB by Pillow's conversions.  Raises ImageError as `check` does, though neither CRC nor EOI are looked at.
     """
-    return _pixels(_open(data, max_pixels), None)
+    image = _open(data, max_pixels)
+    return _pixels(image, image.size)
 
 
 def thumbnail(data: bytes, *, max_side: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -189,9 +194,8 @@ def thumbnail(data: bytes, *, max_side: int, max_pixels: int = MAX_PIXELS) -> np
     scale = min(1.0, max_side / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     with _decoding():
-        if isinstance(image, JpegImageFile):
-            image.draft("RGB", size)
-    return _pixels(image, size)
+        reduced = image.draft("RGB", size)
+    return _pixels(image, size, box=reduced[1] if reduced else None)
 
 
 def _refuse_unsafe(relative: str) -> None:
@@ -355,13 +359,15 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     return found if found in _TRANSPOSED else 1
 
 
-def _pixels(image: ImageFile.ImageFile, size: tuple[int, int] | None) -> np.ndarray:
-    """uint8 [H, W, 3] as displayed, scaled to `size` (width, height as stored) when one is given."""
+def _pixels(
+    image: ImageFile.ImageFile, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> np.ndarray:
+    """uint8 [H, W, 3] as displayed, the box of the image (all of it when None) scaled to `size` as stored."""
     with _decoding():
         image.load()
         rgb = _to_rgb(image)
-        if size is not None and rgb.size != size:
-            rgb = rgb.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        if rgb.size != size:
+            rgb = rgb.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=2.0)
         method = _TRANSPOSED.get(_orientation(image))
         return np.array(rgb if method is None else rgb.transpose(method))
 
