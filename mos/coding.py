@@ -37,12 +37,13 @@ def code_labels(column: pa.ChunkedArray, name: str) -> Coded:
 
     name: what the column is called in the error for any other type.
     """
+    kind = _value_type(column.type)
+    if not (_is_text(kind) or _is_number(kind) or pa.types.is_null(kind)):
+        raise UserError(f"The column '{name}' holds {kind}; expected text or numbers.")
     indices, values = _distinct(column)
     if pa.types.is_floating(values.type):
         with contextlib.suppress(pa.ArrowInvalid):  # not all of them whole: they keep their decimals
             values = pc.cast(values, pa.int64())
-    if not (_is_text(values.type) or _is_number(values.type) or pa.types.is_null(values.type)):
-        raise UserError(f"The column '{name}' holds {values.type}; expected text or numbers.")
     text = pc.utf8_trim_whitespace(pc.cast(values, pa.string()))
     labels = pc.unique(text.filter(pc.not_equal(text, ""))).drop_null()
     labels = labels.take(pc.sort_indices(labels))

@@ -1,0 +1,188 @@
+"""Every row of a table of ratings is either coded or set aside with its reason, and order does not matter."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mos.errors import UserError
+from mos.table import Problem, Ratings, code
+
+
+def table(rows: list[tuple[object, object, object, object]], **more: list[object]) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else ([], [], [], [])
+    return pa.table(dict(zip(("item", "rater", "dimension", "score"), map(list, columns), strict=True)) | more)
+
+
+def decoded(ratings: Ratings) -> list[tuple[str, str, str, float]]:
+    return [
+        (ratings.items[i].as_py(), ratings.raters[r].as_py(), ratings.dimensions[d].as_py(), float(s))
+        for i, r, d, s in zip(ratings.item, ratings.rater, ratings.dimension, ratings.score, strict=True)
+    ]
+
+
+def reasons(problems: list[Problem]) -> list[tuple[int, str]]:
+    return [(problem.row, problem.reason) for problem in problems]
+
+
+def test_coded_in_one_order_with_the_way_back() -> None:
+    rows = [("b", "r", "y", 1.0), ("a", "s", "y", 2.0), ("a", "r", "y", 3.0), ("a", "s", "x", 4.0)]
+    ratings, problems = code(table(rows), None)
+    assert problems == []
+    assert decoded(ratings) == [("a", "s", "x", 4.0), ("a", "r", "y", 3.0), ("a", "s", "y", 2.0), ("b", "r", "y", 1.0)]
+    assert ratings.index.tolist() == [3, 2, 1, 0]
+    assert (ratings.item.dtype, ratings.rater.dtype, ratings.dimension.dtype) == (np.int32, np.int32, np.int16)
+    assert ratings.scale == (1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "message"),
+    [
+        ((None, "r", "x", "3"), "missing_item", "the item is blank"),
+        (("  ", "r", "x", "3"), "missing_item", "the item is blank"),
+        (("a", "\t", "x", "3"), "missing_rater", "the rater is blank"),
+        (("a", "r", "", "3"), "missing_dimension", "the dimension is blank"),
+        (("a", "r", "xx", "3"), "unknown_dimension", "unknown dimension 'xx'; did you mean 'x'? expected one of x, y"),
+        (("a", "r", "x", ""), "missing_score", "the score is blank"),
+        (("a", "r", "x", None), "missing_score", "the score is blank"),
+        (("a", "r", "x", "good"), "not_a_number", "the score 'good' is not a number"),
+        (("a", "r", "x", "3,5"), "not_a_number", "write decimals with a point"),
+        (("a", "r", "x", "1_0"), "not_a_number", "the score '1_0' is not a number"),
+        (("a", "r", "x", "0x3"), "not_a_number", "the score '0x3' is not a number"),
+        (("a", "r", "x", "nan"), "nan_score", "NaN"),
+        (("a", "r", "x", "-inf"), "infinite_score", "infinite"),
+        (("a", "r", "x", "5.01"), "out_of_scale", "the score 5.01 is outside the scale from 1 to 5; correct it"),
+        (("a", "r", "x", "-1"), "out_of_scale", "a mark for a missing answer"),
+        (("a", "r", "x", "9" * 300), "out_of_scale", "the score 9999"),
+    ],
+)
+def test_a_bad_row_is_set_aside_and_the_good_ones_stay(
+    row: tuple[object, object, object, object], reason: str, message: str
+) -> None:
+    rows = [("a", "q", "x", "1"), row, ("b", "q", "y", " 5 ")]
+    ratings, problems = code(table(rows), (1, 5), dimensions=("y", "x"))
+    assert reasons(problems) == [(1, reason)]
+    assert message in problems[0].message
+    assert len(problems[0].message) < 200
+    assert decoded(ratings) == [("a", "q", "x", 1.0), ("b", "q", "y", 5.0)]
+
+
+def test_the_first_rating_counts_and_the_others_name_it() -> None:
+    rows = [("b", "r", "x", 1), ("a", "r", "x", 2), ("a", "r", "x", 3), ("b", "r", "x", 4), ("a", " r", "x", 5)]
+    ratings, problems = code(table(rows), None)
+    assert [s for *_, s in decoded(ratings)] == [2.0, 1.0]
+    assert reasons(problems) == [(2, "duplicate_rating"), (3, "duplicate_rating"), (4, "duplicate_rating")]
+    assert ["row 2" in p.message for p in problems] == [True, False, True]
+    _, problems = code(table(rows, file=["f.csv"] * 5, row=[2, 3, 4, 5, 9]), None)
+    assert "(f.csv, row 3)" in problems[0].message
+
+
+def test_a_bad_rating_does_not_make_the_next_one_a_duplicate() -> None:
+    ratings, problems = code(table([("a", "r", "x", 9), ("a", "r", "x", 3)]), (1, 5))
+    assert [s for *_, s in decoded(ratings)] == [3.0]
+    assert reasons(problems) == [(0, "out_of_scale")]
+
+
+def test_items_raters_and_dimensions_without_a_good_rating_stay_known() -> None:
+    ratings, _ = code(table([("a", "r", "x", 3), ("b", "s", "x", 9)]), (1, 5), dimensions=("x", "y"))
+    assert ratings.items.to_pylist() == ["a", "b"]
+    assert ratings.raters.to_pylist() == ["r", "s"]
+    assert ratings.dimensions.to_pylist() == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        pa.array([1, 2], pa.int64()),
+        pa.array([1, 2], pa.uint8()),
+        pa.array([1.0, 2.0], pa.float32()),
+        pa.array([Decimal("1.0"), Decimal("2.0")]),
+        pa.array(["1", "2e0"]).dictionary_encode(),
+        pa.array(["1", "+2"], pa.large_string()),
+        pa.array([1.0, 2.0]).dictionary_encode(),
+    ],
+)
+@pytest.mark.parametrize(
+    "ids", [pa.array(["1", "2"]), pa.array([1, 2]), pa.array([1.0, 2.0]), pa.array(["1 ", "2"]).dictionary_encode()]
+)
+def test_types_do_not_matter(scores: pa.Array, ids: pa.Array) -> None:
+    columns = {"item": ids, "rater": ids, "dimension": pa.array(["x", "x"]), "score": scores}
+    ratings, problems = code(pa.table(columns), None)
+    assert problems == []
+    assert decoded(ratings) == [("1", "1", "x", 1.0), ("2", "2", "x", 2.0)]
+
+
+def test_32_bit_scores_are_the_decimals_that_were_meant() -> None:
+    columns = {"item": ["a"], "rater": ["r"], "dimension": ["x"], "score": pa.array([3.7], pa.float32())}
+    assert code(pa.table(columns), None)[0].score.tolist() == [3.7]
+
+
+def test_empty_table() -> None:
+    ratings, problems = code(table([]), (1, 5), dimensions=("x",))
+    assert (len(ratings), problems, ratings.items.to_pylist()) == (0, [], [])
+
+
+def test_whole_columns_that_cannot_be_are_one_sentence() -> None:
+    good = table([("a", "r", "x", 3)])
+    with pytest.raises(UserError, match=r"lacks score; it has item, rater, dimension"):
+        code(good.drop_columns("score"), None)
+    with pytest.raises(UserError, match="'score' holds bool; expected numbers"):
+        code(good.set_column(3, "score", pa.array([True])), None)
+    with pytest.raises(UserError, match="'rater' holds list"):
+        code(good.set_column(1, "rater", pa.array([["r"]])), None)
+    with pytest.raises(UserError, match="got 5 to 1"):
+        code(good, (5, 1))
+    with pytest.raises(UserError, match="2000 different values"):
+        code(table([("a", "r", str(n), 3) for n in range(2000)]), None)
+
+
+def test_chunks_and_nulls() -> None:
+    parts = [table([("a", "r", "x", "1"), (None, "r", "x", "2")]), table([("b", "s", "x", "3"), ("a", "s", "x", None)])]
+    ratings, problems = code(pa.concat_tables(parts), None)
+    assert decoded(ratings) == [("a", "r", "x", 1.0), ("b", "s", "x", 3.0)]
+    assert reasons(problems) == [(1, "missing_item"), (3, "missing_score")]
+
+
+texts = st.sampled_from(["1", "2.5", "5", "6", "nan", "x", "", None])
+rows_of_ratings = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["r", "s", " ", None]), st.sampled_from("xy"), texts), max_size=30
+)
+
+
+@given(rows_of_ratings)
+def test_every_row_is_coded_or_set_aside_as_a_plain_loop_would(rows: list[tuple[str, str | None, str, str]]) -> None:
+    seen: dict[tuple[str, str, str], float] = {}
+    bad: list[int] = []
+    for number, (item, rater, dimension, score) in enumerate(rows):
+        valid = rater is not None and rater.strip() and score in ("1", "2.5", "5")
+        if not valid or (item, rater, dimension) in seen:
+            bad.append(number)
+        else:
+            seen[item, rater, dimension] = float(score)
+    columns = zip(*rows, strict=True) if rows else ([],) * 4
+    names = ("item", "rater", "dimension", "score")
+    arrays = {n: pa.array(list(c), pa.string()) for n, c in zip(names, columns, strict=True)}
+    ratings, problems = code(pa.table(arrays), (1, 5))
+    assert [problem.row for problem in problems] == bad
+    assert {(i, r, d): s for i, r, d, s in decoded(ratings)} == seen
+    assert sorted([*ratings.index.tolist(), *bad]) == list(range(len(rows)))
+
+
+def test_large_keys_are_sorted_as_numpy_sorts() -> None:
+    random = np.random.default_rng(3)
+    rows = 5000
+    item, rater = random.integers(0, 3000, rows), random.integers(0, 2000, rows)
+    columns = {"item": item, "rater": rater, "dimension": ["x"] * rows, "score": random.integers(1, 6, rows)}
+    ratings, problems = code(pa.table(columns), None)
+    key = ratings.item.astype(np.int64) * len(ratings.raters) + ratings.rater
+    assert (np.diff(key) > 0).all()
+    pairs = list(zip(item.tolist(), rater.tolist(), strict=True))
+    assert sorted(ratings.index.tolist()) == sorted(
+        {pair: row for row, pair in reversed(list(enumerate(pairs)))}.values()
+    )
+    assert len(problems) == rows - len(set(pairs))
