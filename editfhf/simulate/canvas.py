@@ -1,0 +1,104 @@
+"""Pixels: the few image operations that operators and flaws share.
+
+Images are uint8 RGB `[H, W, 3]`, masks float32 `[H, W]` in [0, 1].
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from annotation.records import Box
+
+Image = NDArray[np.uint8]
+Mask = NDArray[np.float32]
+Colour = tuple[int, int, int]
+
+
+def clipped(values: NDArray[np.floating]) -> Image:
+    """Float pixel values rounded and clipped to uint8."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def blend(below: Image, above: Image, mask: Mask) -> Image:
+    """`above` over `below` where the mask is 1; pixels with mask 0 keep their exact value."""
+    weight = mask[..., None].astype(np.float32)
+    return clipped(below * (1 - weight) + above * weight)
+
+
+def resized(image: Image, width: int, height: int) -> Image:
+    """The image at another size: area averaging when it shrinks, cubic when it grows."""
+    how = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+
+
+def blurred(image: Image, sigma: float) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.1)), np.uint8)
+
+
+def noise(rng: np.random.Generator, height: int, width: int, cell: float) -> Mask:
+    """Smooth random field in [0, 1] whose blobs are about `cell` pixels wide."""
+    rows, columns = max(2, round(height / cell) + 1), max(2, round(width / cell) + 1)
+    small = rng.random((rows, columns), dtype=np.float32)
+    field = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    low, high = float(field.min()), float(field.max())
+    return np.asarray((field - low) / max(high - low, 1e-6), np.float32)
+
+
+def ellipse(height: int, width: int, box: Box, soft: float = 0.15) -> Mask:
+    """Ellipse inscribed in the box, its edge softened over `soft` of its radius; 0 outside the box."""
+    y, x = np.ogrid[:height, :width]
+    rx, ry = max((box.x1 - box.x0) / 2, 1), max((box.y1 - box.y0) / 2, 1)
+    distance = np.sqrt(((x + 0.5 - (box.x0 + rx)) / rx) ** 2 + ((y + 0.5 - (box.y0 + ry)) / ry) ** 2)
+    return np.clip((1 - distance) / max(soft, 1e-3), 0, 1).astype(np.float32)
+
+
+def rectangle(height: int, width: int, box: Box, feather: float = 0.0) -> Mask:
+    """The box as a mask, faded out towards its inside over `feather` pixels; 0 outside the box."""
+    y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    inside = np.minimum.reduce([x - box.x0, box.x1 - x, y - box.y0, box.y1 - y])
+    return np.clip(inside / max(feather, 1e-3), 0, 1).astype(np.float32) if feather else (inside > 0).astype(np.float32)
+
+
+def patch(image: Image, box: Box) -> Image:
+    """View of the pixels inside a box with whole-pixel edges."""
+    x0, y0, x1, y1 = (int(v) for v in box)
+    return image[y0:y1, x0:x1]
+
+
+def changed(before: Image, after: Image, threshold: int = 10) -> NDArray[np.bool_]:
+    """Where two images of one size differ visibly in any channel: bool [H, W]."""
+    return np.asarray(cv2.absdiff(before, after).max(axis=2) >= threshold)
+
+
+def bounds(mask: NDArray[np.bool_]) -> Box | None:
+    """Smallest half-open box around the True pixels; None when there are none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def detail(image: Image) -> Mask:
+    """Local detail in [0, 1]: smoothed gradient magnitude, 1 at the busiest place."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    gradient = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).astype(np.float32)
+    smooth = cv2.blur(gradient, (max(3, image.shape[0] // 12),) * 2)
+    return np.asarray(smooth / max(float(smooth.max()), 1e-6), np.float32)
+
+
+def where(box: Box, height: int, width: int) -> str:
+    """Name of the third of the picture in which a box is centred: "the upper left", "the centre", …"""
+    if box.area > 0.55 * height * width:
+        return "the whole picture"
+    column = int(3 * (box.x0 + box.x1) / 2 / width)
+    row = int(3 * (box.y0 + box.y1) / 2 / height)
+    name = " ".join(
+        part for part in (("upper", "", "lower")[min(row, 2)], ("left", "", "right")[min(column, 2)]) if part
+    )
+    if not name:
+        return "the centre"
+    if " " in name:
+        return f"the {name} corner"
+    return f"the {name} part" if name in ("upper", "lower") else f"the {name} side"
