@@ -1,0 +1,123 @@
+"""Where work runs: in this process, in local processes, or on a Dask cluster, behind one `Executor` interface.
+
+The functions that are submitted take plain values and file names only, so every executor runs the same code on the
+same inputs; all workers must see the corpus and the dataset under the same paths.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Literal, TypeVar
+
+from mos.errors import UserError
+
+T = TypeVar("T")
+Kind = Literal["local", "dask"]
+
+
+class InProcess(Executor):
+    """Runs each call at once in the caller: one worker, easy to debug, nothing to pickle."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def available_cores() -> int:
+    """Cores that this process may use (a container's limit, not the machine's)."""
+    return len(os.sched_getaffinity(0))
+
+
+class Pool:
+    """An executor with a bounded number of calls under way, so that results never pile up."""
+
+    def __init__(self, executor: Executor, window: int) -> None:
+        self._executor = executor
+        self._window = window
+
+    def run(self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+        """Results of `function(*call)` as they finish; on the first error the calls not yet begun are cancelled."""
+        waiting = iter(calls)
+        running: set[Future[T]] = set()
+        try:
+            while True:
+                for call in islice(waiting, self._window - len(running)):
+                    running.add(self._executor.submit(function, *call))
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+@contextmanager
+def pool(kind: Kind = "local", workers: int | None = None, scheduler: str | None = None) -> Iterator[Pool]:
+    """A pool for the length of a build.
+
+    Raises:
+        UserError: the cluster cannot be reached, or a worker process died.
+    """
+    count = workers or available_cores()
+    if kind == "dask":
+        with _dask(scheduler) as cluster:
+            yield Pool(cluster, 64)
+    elif count == 1:
+        yield Pool(InProcess(), 1)
+    else:
+        with _processes(count) as processes:
+            yield Pool(processes, 4 * count)
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Executor]:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["editfhf.build.worker"])
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
+    try:
+        yield pool
+    except BrokenProcessPool:
+        raise UserError(
+            "A worker process died, perhaps for want of memory. "
+            "Run the same command again: it resumes; fewer --workers need less memory."
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupt() -> None:
+    # Ctrl-C reaches the whole group; the parent alone decides, so that no worker dies in the middle of a shard.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _dask(scheduler: str | None) -> Iterator[Executor]:
+    from distributed import Client
+
+    if scheduler is None:
+        raise UserError("--executor dask needs --scheduler ADDRESS, for example tcp://127.0.0.1:8786.")
+    try:
+        client = Client(scheduler, timeout=20, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UserError(
+            f"No Dask scheduler answers at {scheduler} ({error.__class__.__name__}). Expected an address such as "
+            "tcp://127.0.0.1:8786 of a running `dask scheduler`."
+        ) from None
+    try:
+        # retries: a task whose worker was killed is done again elsewhere.
+        yield client.get_executor(retries=3, pure=False)
+    finally:
+        client.close()

@@ -1,0 +1,137 @@
+"""The options of a build: what `build.yaml` may say, checked, and recorded in the manifest as resolved."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mos.errors import UserError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SaliencyOptions(_Section):
+    """How disks become a map (design: S = sum of Gaussians, divided by its maximum)."""
+
+    sigma: str = Field("H/40", description='Standard deviation: a share of the height ("H/40", "0.025H") or "12px".')
+    profile: Literal["gaussian", "disk*gaussian", "union+blur"] = "gaussian"
+
+
+class RegionOptions(_Section):
+    """Which regions are accepted."""
+
+    min_support: int = Field(2, ge=1, le=100, description="Annotators who must have drawn the box.")
+    iou: float = Field(0.5, gt=0, le=1, description="Overlap at which two boxes are the same region.")
+    max_flags: int = Field(3, ge=0, description="A region flagged by MORE raters than this is discarded.")
+    reviewers: int = Field(3, ge=1, le=100, description="Distinct reviewers who must agree on one identical text.")
+
+
+class MosOptions(_Section):
+    """How ratings become scores."""
+
+    method: Literal["paper"] = "paper"
+    scale: tuple[float, float] = (1.0, 5.0)
+    outlier_sigma: float = Field(2.0, gt=0)
+    max_outlier_share: float = Field(0.05, ge=0, lt=1)
+    min_ratings: int = Field(2, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> MosOptions:
+        if self.scale[0] >= self.scale[1]:
+            raise ValueError(f"scale must be [low, high] with low < high, but got {list(self.scale)}")
+        return self
+
+
+class SplitOptions(_Section):
+    """How sources are dealt to the splits: whole sources, balanced over tasks and editors."""
+
+    train: float = Field(4, gt=0)
+    validation: float = Field(1, ge=0)
+    test: float = Field(1, ge=0)
+    seed: int = 0
+
+
+class ImageOptions(_Section):
+    max_pixels: int = Field(2**26, ge=1, description="Largest width x height that is read.")
+    max_bytes: int = Field(64 * 2**20, ge=1, description="Largest image file that is read.")
+
+
+class ShardOptions(_Section):
+    megabytes: int = Field(64, ge=1, le=4096, description="Size at which a shard is closed, at the next source.")
+    row_group: int = Field(25, ge=1, le=1000)
+
+
+class BuildOptions(_Section):
+    """Everything that decides the bytes of a dataset; nothing about how fast they are made."""
+
+    saliency: SaliencyOptions = SaliencyOptions()
+    regions: RegionOptions = RegionOptions()
+    mos: MosOptions = MosOptions()
+    split: SplitOptions = SplitOptions()
+    images: ImageOptions = ImageOptions()
+    shards: ShardOptions = ShardOptions()
+    gallery: int = Field(24, ge=0, le=1000, description="Pairs shown in the gallery of the report.")
+    pseudonyms: bool = Field(True, description="Write annotators as A001, A002 ... instead of their ids.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The resolved options as plain JSON values."""
+        return self.model_dump(mode="json")
+
+
+def read_options(path: Path | None, overrides: dict[str, Any] | None = None) -> BuildOptions:
+    """Options from a YAML file with command-line overrides ("saliency.sigma": "12px") on top.
+
+    Raises:
+        UserError: the file cannot be read, is not YAML, or holds an unknown key or a value out of range.
+    """
+    data = _load(path) if path else {}
+    for dotted, value in (overrides or {}).items():
+        if value is not None:
+            _put(data, dotted.split("."), value)
+    name = str(path) if path else "the options"
+    try:
+        return BuildOptions.model_validate(data)
+    except ValidationError as error:
+        raise UserError("; ".join(_sentence(name, item) for item in error.errors())) from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {path} cannot be read: {error.__class__.__name__}. Expected a YAML file.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path} is not valid YAML{where}. Expected keys such as 'saliency:' or 'split:'.") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise UserError(f"{path} must hold a mapping of options, but holds a {type(data).__name__}.")
+    return data
+
+
+def _put(data: dict[str, Any], keys: list[str], value: Any) -> None:
+    *sections, last = keys
+    for key in sections:
+        data = data.setdefault(key, {})
+    data[last] = value
+
+
+def _sentence(name: str, error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{name}: {place}: {error['msg']}, but got {error['input']!r}"
+    section: Any = BuildOptions
+    for part in error["loc"][:-1]:
+        section = section.model_fields[part].annotation
+    known = sorted(section.model_fields)
+    near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{name}: unknown key {place!r}.{hint} Known here: {', '.join(known)}"

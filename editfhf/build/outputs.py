@@ -1,0 +1,109 @@
+"""The files beside the shards: ratings, annotators, what was set aside, and the manifest."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import orjson
+import PIL
+import pyarrow as pa
+
+from annotation.records import Rejection
+from editfhf import __version__, features
+from editfhf.build import parquet
+from editfhf.build.ratings import Scored
+from editfhf.build.tally import Tally
+from editfhf.manifest import FORMAT
+
+ROW_GROUP = 100_000
+REJECTED = "rejected.jsonl"
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that decides a byte of the dataset."""
+    return {
+        "editfhf": __version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "pillow": PIL.__version__,
+        "pyarrow": pa.__version__,
+    }
+
+
+def write_config(folder: Path, config: str, table: pa.Table) -> dict[str, Path]:
+    """One Parquet file of a config that is not sharded."""
+    name = f"{config}/{config}-00000-of-00001.parquet"
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(path, [table], features.schema(config), ROW_GROUP)
+    return {name: path}
+
+
+def annotators_table(scored: Scored, tally: Tally, people: Mapping[str, str]) -> pa.Table:
+    """The config "annotators": one row a person, whatever they did."""
+    raters = {row["rater"]: row for row in scored.result.raters.to_pylist()}
+    rows = []
+    for person in sorted(people, key=lambda person: people[person]):
+        done, rater = tally.people.get(person, Counter()), raters.get(person)
+        rated = rater is not None and rater["n"] > 0
+        rows.append(
+            {
+                "annotator_id": people[person],
+                **{name: done[name] for name in PERSON_COUNTS},
+                "ratings": rater["n"] if rater else 0,
+                "outliers": rater["outliers"] if rater else 0,
+                "outlier_share": _finite(rater["share"]) if rater else None,
+                "expected_share": _finite(rater["expected_share"]) if rater else None,
+                "excluded": bool(rater["excluded"]) if rater and rated else False,
+                "reason": rater["reason"] if rater and rated else None,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=features.schema("annotators"))
+
+
+PERSON_COUNTS = ("regional_annotations", "boxes", "boxes_accepted", "disks", "rationales", "flags")
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def write_rejected(path: Path, rejections: Iterable[Rejection], people: Mapping[str, str]) -> None:
+    """`rejected.jsonl`: one line for each thing set aside, people under their pseudonyms."""
+    with path.open("wb") as handle:
+        for rejection in rejections:
+            line = asdict(rejection)
+            line["annotator_id"] = people.get(rejection.annotator_id or "")
+            handle.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def summary_of(rejected: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    """Totals for the manifest from counts by (what, reason)."""
+    by_reason: Counter[str] = Counter()
+    for (_, reason), count in rejected.items():
+        by_reason[reason] += count
+    return {"total": sum(by_reason.values()), "by_reason": dict(sorted(by_reason.items()))}
+
+
+def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(
+        {"format": FORMAT, **manifest},
+        option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def listed(files: Mapping[str, Path], known: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Name, digest, size (and what is known beyond that) of every output, in order of name."""
+    entries = []
+    for name, path in sorted(files.items()):
+        extra = known.get(name, {})
+        digest = extra.get("sha256") or parquet.sha256(path)
+        entries.append({"path": name, "bytes": path.stat().st_size, **extra, "sha256": digest})
+    return entries

@@ -1,0 +1,199 @@
+"""Ratings as columns: gathered from exports and tables, scored by `mos`, and told apart by what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annotation.records import DIMENSIONS, Rating, Rejection
+from editfhf import features
+from editfhf.build.options import MosOptions
+from mos import paper
+from mos.errors import UserError
+from mos.result import STATUSES, Result
+from mos.table import Problem, Ratings, code, read_columns
+
+Reject = Callable[[Rejection], None]
+
+COLUMNS = ("item", "rater", "dimension", "score", "rated_at", "file", "row")
+CHUNK = 30_000
+
+
+@dataclass
+class RatingRows:
+    """Ratings in reading order; exports arrive rating by rating, tables whole."""
+
+    _chunks: list[pa.Table] = field(default_factory=list)
+    _waiting: list[Rating] = field(default_factory=list)
+
+    def add(self, ratings: list[Rating]) -> None:
+        self._waiting.extend(ratings)
+        if len(self._waiting) >= CHUNK:
+            self._close_chunk()
+
+    def add_table(self, path: Path, file: str, known: Mapping[str, int], reject: Reject) -> None:
+        """Add a long table; rows of unknown pairs and rows that cannot be read are set aside."""
+        try:
+            table, problems = read_columns(path)
+        except UserError as error:
+            reject(Rejection("file", file, 1, "broken_table", str(error).replace(f"{path.parent}/", "")))
+            return
+        for problem in problems:
+            repaired = problem.reason == "byte_order_mark"
+            what = "file" if repaired else "rating"
+            reject(Rejection(what, file, problem.row, problem.reason, problem.message, repaired=repaired))
+        item = pc.utf8_trim_whitespace(pc.cast(table["item"], pa.string()))
+        unknown = pc.invert(pc.is_in(item, value_set=pa.array(list(known), pa.string())))
+        unknown = pc.and_(pc.and_(unknown, pc.is_valid(item)), pc.not_equal(item, ""))
+        for row, pair_id in zip(
+            table["row"].filter(unknown).to_pylist(), item.filter(unknown).to_pylist(), strict=True
+        ):
+            message = f"expected a pair of pairs.jsonl, but got {pair_id[:80]!r}: add the pair or remove the rating"
+            reject(Rejection("rating", file, row, "unknown_pair", message, pair_id=pair_id))
+        kept = table.set_column(table.column_names.index("item"), "item", item).filter(pc.invert(unknown))
+        files = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(kept), np.int32)), [file])
+        self._chunks.append(kept.append_column("file", files).select(COLUMNS))
+
+    def table(self) -> pa.Table:
+        """Every rating as item, rater, dimension, score, rated_at, file, row."""
+        self._close_chunk()
+        if any(not pa.types.is_floating(chunk["score"].type) for chunk in self._chunks):
+            self._chunks = [_with_text_scores(chunk) for chunk in self._chunks]
+        plain = [chunk.cast(_plain(chunk["score"].type)) for chunk in self._chunks]
+        return pa.concat_tables(plain) if plain else _plain(pa.float64()).empty_table()
+
+    def _close_chunk(self) -> None:
+        if not self._waiting:
+            return
+        columns: dict[str, Any] = {
+            "item": [rating.pair_id for rating in self._waiting],
+            "rater": [rating.annotator_id for rating in self._waiting],
+            "dimension": [rating.dimension for rating in self._waiting],
+            "score": pa.array([rating.score for rating in self._waiting], pa.float64()),
+            "rated_at": [rating.rated_at for rating in self._waiting],
+            "file": [rating.place.file for rating in self._waiting],
+            "row": [rating.place.row for rating in self._waiting],
+        }
+        self._chunks.append(pa.table(columns))
+        self._waiting.clear()
+
+
+def _plain(score: pa.DataType) -> pa.Schema:
+    text = dict.fromkeys(("item", "rater", "dimension", "rated_at", "file"), pa.string())
+    return pa.schema([(name, text.get(name, score if name == "score" else pa.int64())) for name in COLUMNS])
+
+
+def _with_text_scores(chunk: pa.Table) -> pa.Table:
+    return chunk.set_column(COLUMNS.index("score"), "score", pc.cast(chunk["score"], pa.string()))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Valid ratings, what the method made of those of usable pairs, and the rows that they came from."""
+
+    table: pa.Table
+    ratings: Ratings
+    usable: np.ndarray
+    result: Result
+
+    def by_pair(self) -> dict[str, dict[str, tuple[float | None, float | None, int, str | None]]]:
+        """(score, half-width of its interval, ratings behind it, reason when null) by pair and dimension."""
+        found: dict[str, dict[str, tuple[float | None, float | None, int, str | None]]] = {}
+        columns = self.result.scores.select(["item", "dimension", "mos", "ci95", "n", "reason"]).to_pydict()
+        for item, dimension, score, half, n, reason in zip(*columns.values(), strict=True):
+            found.setdefault(item, {})[dimension] = (score, half, n, reason)
+        return found
+
+
+def score_ratings(rows: RatingRows, usable: set[str], options: MosOptions, reject: Reject) -> Scored:
+    """Check every rating and score those of usable pairs."""
+    table = rows.table()
+    ratings, problems = code(table, scale=options.scale, dimensions=DIMENSIONS)
+    _report(table, problems, reject)
+    labels = ratings.items.to_pylist()
+    is_usable = np.array([label in usable for label in labels], bool)
+    mask = is_usable[ratings.item] if len(ratings) else np.zeros(0, bool)
+    columns = {name: getattr(ratings, name)[mask] for name in ("item", "rater", "dimension", "score", "index")}
+    result = paper.score(
+        replace(ratings, **columns),
+        paper.PaperOptions(
+            outlier_sigma=options.outlier_sigma,
+            max_outlier_share=str(options.max_outlier_share),
+            min_ratings=options.min_ratings,
+            confidence=0.95,
+        ),
+    )
+    return Scored(table, ratings, mask, result)
+
+
+def _report(table: pa.Table, problems: list[Problem], reject: Reject) -> None:
+    if not problems:
+        return
+    rows = table.take(pa.array([problem.row for problem in problems])).to_pylist()
+    for problem, row in zip(problems, rows, strict=True):
+        reject(
+            Rejection(
+                "rating",
+                row["file"],
+                row["row"],
+                problem.reason,
+                problem.message,
+                pair_id=row["item"],
+                item_id=row["dimension"],
+                annotator_id=row["rater"],
+            )
+        )
+
+
+def ratings_table(scored: Scored, people: Mapping[str, str], split: Mapping[str, str]) -> pa.Table:
+    """The config "ratings": every valid rating, sorted by pair, dimension and rater, with what became of it."""
+    ratings, result = scored.ratings, scored.result
+    count = len(ratings)
+    status = np.full(count, len(STATUSES), np.int32)
+    status[scored.usable] = result.status
+    z = np.full(count, np.nan)
+    z[scored.usable] = result.z
+    pairs = ratings.items.to_pylist()
+    source = scored.table.take(pa.array(ratings.index))
+    ledger = _ledger(scored)
+    columns = {
+        "pair_id": ratings.items.take(pa.array(ratings.item)),
+        "annotator_id": pa.array([people[rater] for rater in ratings.raters.to_pylist()], pa.string()).take(
+            pa.array(ratings.rater)
+        ),
+        "dimension": ratings.dimensions.take(pa.array(ratings.dimension)),
+        "score": pa.array(ratings.score),
+        "rated_at": source["rated_at"],
+        "status": pa.array([*STATUSES, "pair_rejected"]).take(pa.array(status)),
+        **ledger,
+        "z": pa.array(z, from_pandas=True),
+        "split": pa.array([split.get(pair) for pair in pairs], pa.string()).take(pa.array(ratings.item)),
+        "file": source["file"],
+        "row": pc.cast(source["row"], pa.int32()),
+    }
+    return pa.table(columns, schema=features.schema("ratings"))
+
+
+def _ledger(scored: Scored) -> dict[str, pa.Array]:
+    """Rule, statistic and threshold of every rating that was set aside for its own sake."""
+    entries = scored.result.ledger()
+    entries = entries.filter(pc.equal(entries["what"], "rating"))
+    position = np.zeros(len(scored.table), np.int64)
+    position[scored.ratings.index] = np.arange(len(scored.ratings))
+    rows = position[entries["index"].to_numpy()]
+    statistic, threshold = np.full(len(scored.ratings), np.nan), np.full(len(scored.ratings), np.nan)
+    statistic[rows], threshold[rows] = entries["statistic"].to_numpy(), entries["threshold"].to_numpy()
+    rules = pc.unique(entries["rule"]).to_pylist()
+    rule = np.full(len(scored.ratings), -1)
+    rule[rows] = pc.index_in(entries["rule"], value_set=pa.array(rules, pa.string())).to_numpy()
+    return {
+        "rule": pa.array(rules, pa.string()).take(pa.array(rule, mask=rule < 0)),
+        "statistic": pa.array(statistic, from_pandas=True),
+        "threshold": pa.array(threshold, from_pandas=True),
+    }

@@ -1,0 +1,127 @@
+"""Stage read: pairs, everything people said, and every rating, from the corpus into forms that stay small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from annotation import export
+from annotation.corpus import Corpus
+from annotation.records import Flag, Pair, Place, Rejection
+from editfhf.build.ratings import RatingRows
+from editfhf.build.spool import Said, Spool, Stage
+from editfhf.build.tally import Tally
+
+Reject = Callable[[Rejection], None]
+
+
+@dataclass
+class Reading:
+    """What was read: pairs by ordinal, ratings as columns, and who took part."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    ordinals: dict[str, int] = field(default_factory=dict)
+    ratings: RatingRows = field(default_factory=RatingRows)
+    people: set[str] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
+
+
+def read_pairs(corpus: Corpus, reject: Reject) -> Reading:
+    """Every valid pair of `pairs.jsonl`. Pairs set aside keep their id, so that what was said of them is explained."""
+    reading = Reading()
+    refused: list[str] = []
+
+    def noted(rejection: Rejection) -> None:
+        if rejection.what == "pair":
+            reading.tally.counts["pairs_refused"] += 1
+            refused.append(rejection.pair_id or "")
+        reject(rejection)
+
+    for pair in corpus.pairs(noted):
+        reading.ordinals[pair.pair_id] = len(reading.pairs)
+        reading.pairs.append(pair)
+    for number, pair_id in enumerate(sorted(set(refused) - set(reading.ordinals) - {""})):
+        reading.ordinals[pair_id] = len(reading.pairs) + number
+    return reading
+
+
+def read_annotations(corpus: Corpus, reading: Reading, spool: Spool, reject: Reject) -> None:
+    """Everything in `annotations/`: what concerns regions into the spool, ratings into columns."""
+    files = corpus.files(reject)
+    stages: tuple[Stage, ...] = ("regions", "expert", "rationales")
+    for stage in stages:
+        for file in files[stage]:
+            for place, ordinal, task in _tasks(corpus.root, file, reading, reject):
+                reading.people.update(export.annotators_of(task))
+                spool.add(ordinal, Said(stage, place, orjson.dumps(task)))
+    for file in files["ratings"]:
+        if file.endswith(".json"):
+            for place, _, task in _tasks(corpus.root, file, reading, reject):
+                ratings, flags = export.ratings(task, place, reject)
+                reading.ratings.add(ratings)
+                _spool_flags(flags, reading, spool)
+        else:
+            reading.ratings.add_table(corpus.root / file, file, reading.ordinals, reject)
+    for file in files["flags"]:
+        _spool_flags(_flag_rows(corpus.root, file, reading, reject), reading, spool)
+
+
+def _tasks(root: Path, file: str, reading: Reading, reject: Reject) -> Iterator[tuple[Place, int, dict[str, Any]]]:
+    for row, task in export.read_tasks(root / file, file, reject):
+        pair_id = export.pair_id_of(task)
+        ordinal = reading.ordinals.get(pair_id or "")
+        if pair_id is None:
+            reject(
+                _lost(file, row, "no_pair_id", "expected the task's data to name its pair_id, but it names none", None)
+            )
+        elif ordinal is None:
+            message = f"expected a pair of pairs.jsonl, but got {pair_id[:80]!r}: add the pair or remove the task"
+            reject(_lost(file, row, "unknown_pair", message, pair_id))
+        else:
+            yield Place(file, row), ordinal, task
+
+
+def _lost(file: str, row: int, reason: str, message: str, pair_id: str | None) -> Rejection:
+    return Rejection("annotation", file, row, reason, message, pair_id=pair_id)
+
+
+def _spool_flags(flags: Iterable[Flag], reading: Reading, spool: Spool) -> None:
+    for flag in flags:
+        reading.people.add(flag.annotator_id)
+        payload = orjson.dumps({"region_id": flag.region_id, "annotator_id": flag.annotator_id})
+        spool.add(reading.ordinals[flag.pair_id], Said("flags", flag.place, payload))
+
+
+def _flag_rows(root: Path, file: str, reading: Reading, reject: Reject) -> Iterator[Flag]:
+    for row, record in _records(root / file, file, reject):
+        values = [record.get(name) for name in ("pair_id", "region_id", "annotator_id")]
+        if not all(isinstance(value, (str, int)) and str(value).strip() for value in values):
+            message = "expected pair_id, region_id and annotator_id, but one of them is missing or blank"
+            reject(Rejection("flag", file, row, "missing_value", message))
+            continue
+        pair_id, region_id, annotator_id = (str(value).strip() for value in values)
+        if pair_id not in reading.ordinals:
+            message = f"expected a pair of pairs.jsonl, but got {pair_id[:80]!r}"
+            reject(Rejection("flag", file, row, "unknown_pair", message, pair_id, region_id, annotator_id))
+            continue
+        yield Flag(pair_id, region_id, annotator_id, Place(file, row))
+
+
+def _records(path: Path, file: str, reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:
+    if file.endswith(".json"):
+        yield from export.read_tasks(path, file, reject)
+        return
+    try:
+        text = {name: pa.string() for name in ("pair_id", "region_id", "annotator_id")}
+        table = pc.read_csv(path, convert_options=pc.ConvertOptions(column_types=text))
+    except (pa.ArrowInvalid, OSError) as error:
+        message = f"expected a CSV with pair_id, region_id, annotator_id: {str(error).splitlines()[0][:200]}"
+        reject(Rejection("file", file, 1, "broken_csv", message))
+        return
+    yield from enumerate(table.to_pylist(), start=2)
