@@ -130,7 +130,7 @@ def _latest(
 
 
 def _submission_order(annotation: RegionalAnnotation) -> tuple[object, ...]:
-    marks = tuple(sorted((mark.box, mark.mark_id) for mark in annotation.marks))
+    marks = tuple(sorted((mark.box, mark.mark_id, mark.kind, mark.disks) for mark in annotation.marks))
     return annotation.at, annotation.place, annotation.annotator_id, marks
 
 

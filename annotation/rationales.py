@@ -29,10 +29,12 @@ class Agreement:
 
 def in_time(statements: Iterable[Rationale]) -> list[Rationale]:
     """The statements by time, then by place; equal ones by content, so that no order of files matters."""
-    return sorted(
-        statements,
-        key=lambda one: (one.at, one.place, one.annotator_id, one.region_id, one.text or "", one.verdict or ""),
-    )
+    return sorted(statements, key=_order)
+
+
+def _order(one: Rationale) -> tuple[object, ...]:
+    said = tuple(word or "" for word in (one.text, one.verdict, one.flaw_type, one.severity))
+    return one.at, one.place, one.annotator_id, one.region_id, said
 
 
 def agreement(statements: Sequence[Rationale], reviewers: int) -> Agreement:

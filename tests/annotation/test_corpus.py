@@ -50,7 +50,7 @@ def files(root: Path) -> tuple[dict[str, list[str]], list[Rejection]]:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="No corpus at .*nowhere"):
+    with pytest.raises(UserError, match=r"No corpus at .*nowhere"):
         Corpus.open(tmp_path / "nowhere")
 
 
