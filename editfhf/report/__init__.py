@@ -1,0 +1,5 @@
+"""The page that a person looks at: report.html, one file with everything in it."""
+
+from editfhf.report.page import GALLERY, render, write
+
+__all__ = ["GALLERY", "render", "write"]
