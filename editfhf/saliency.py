@@ -121,7 +121,7 @@ def quantise(saliency: np.ndarray) -> np.ndarray:
     """uint8 [H, W] from float32 [H, W] in [0, 1]: 255 times the value, halves rounded up."""
     if saliency.size and not (saliency.min() >= 0 and saliency.max() <= 1):
         raise ValueError(f"saliency must lie in [0, 1], but got [{saliency.min()}, {saliency.max()}]")
-    return _grey(saliency)
+    return _grey(np.array(saliency, np.float32))
 
 
 def encode(grey: np.ndarray) -> bytes:
@@ -151,9 +151,10 @@ def png(
 
 
 def _grey(values: np.ndarray) -> np.ndarray:
-    scaled = values * np.float32(255)
-    scaled += np.float32(0.5)
-    return scaled.astype(np.uint8)
+    """uint8 levels of float32 values in [0, 1], which are overwritten."""
+    values *= np.float32(255)
+    values += np.float32(0.5)
+    return values.astype(np.uint8)
 
 
 def _png(grey: np.ndarray) -> bytes:
@@ -196,6 +197,8 @@ def _scaled(
         return [], 0.0
     for band in bands:
         np.divide(band.values, peak, out=band.values)
+        if profile == "disk*gaussian":  # left-out terms may leave -1e-6
+            np.maximum(band.values, 0, out=band.values)
     return bands, float(peak) / (1 if profile == "union+blur" else annotators)
 
 
@@ -268,14 +271,14 @@ def _separable_bands(
     chunk = max(1, _CHUNK // len(terms))
     if len(points) <= chunk:
         return [
-            _Band(rows, columns, np.maximum(product, 0, dtype=np.float32, casting="same_kind"))
+            _Band(rows, columns, product.astype(np.float32))
             for rows, columns, product in _products(points, height, width, sigma, terms)
         ]
     total = np.zeros((height, width))
     for start in range(0, len(points), chunk):
         for rows, columns, product in _products(points[start : start + chunk], height, width, sigma, terms):
             total[rows, columns] += product
-    return [_Band(slice(0, height), slice(0, width), np.maximum(total, 0).astype(np.float32))]
+    return [_Band(slice(0, height), slice(0, width), total.astype(np.float32))]
 
 
 def _products(
