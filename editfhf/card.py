@@ -205,38 +205,34 @@ def _reasons(stage: Mapping[str, Any]) -> str:
 
 def _raters(manifest: Mapping[str, Any]) -> str:
     scores = manifest.get("scores") or {}
-    if not scores.get("raters"):
+    if not scores.get("ratings"):
         return ""
+    fates = ", ".join(f"{escape(name)} {count:,}" for name, count in scores["ratings_by_status"].items() if count)
+    reasons = ", ".join(f"{escape(name)} {count:,}" for name, count in sorted(scores["raters_by_reason"].items()))
     text = (
-        f"## Raters\n\n{scores['raters']:,} raters gave {scores['ratings']:,} ratings. {scores['outliers']:,} "
-        f"({scores['outliers'] / max(1, scores['ratings']):.1%}) are outliers, and {scores['raters_excluded']:,} "
-        "raters were left out altogether."
+        f"## Raters\n\n{scores['raters']:,} raters gave {scores['ratings']:,} ratings ({fates}). "
+        f"{scores['outlier_share']:.1%} of the ratings are outliers; raters who were all alike, with normally "
+        f"distributed disagreement, would have {scores['expected_outlier_share']:.1%} by chance alone. "
+        f"{scores['raters_excluded']:,} raters were left out altogether" + (f" ({reasons})" if reasons else "") + ". "
+        "To be left out is no proof of carelessness: every rating and its fate is in the table `ratings`, every rater "
+        "in `annotators`."
     )
-    if scores.get("expected_outlier_share") is not None:
-        text += (
-            f" For honest raters with normally distributed disagreement the same rule would call "
-            f"{scores['expected_outlier_share']:.1%} of the ratings outliers"
-        )
-        chance = scores.get("expected_false_exclusions")
-        text += f" and would exclude {chance:.1f} raters by chance alone." if chance is not None else "."
-    text += " An exclusion is therefore no proof of carelessness: all ratings are in the config `ratings`."
     warnings = "\n".join(f"- {escape(warning)}" for warning in scores.get("warnings", []))
     return f"{text}\n\n{warnings}" if warnings else text
 
 
 def _figures(manifest: Mapping[str, Any]) -> str:
-    paths = sorted(out["path"] for out in manifest["outputs"])
-    images = [path for path in paths if _FIGURE.fullmatch(path)]
+    images = sorted(out["path"] for out in manifest["outputs"] if _FIGURE.fullmatch(out["path"]))
     shown = [f"![{path[8:-4].replace('_', ' ').replace('-', ' ')}]({path})" for path in images]
-    page = ["The page `report.html` shows the dataset to a person."] if "report.html" in paths else []
-    return "\n\n".join(["## Figures", *page, *shown]) if page or shown else ""
+    return "\n\n".join(["## Figures", *shown, "More of them, and a gallery, are in `report.html`."])
 
 
 def _limits(manifest: Mapping[str, Any]) -> str:
-    return """## Limits
+    outside = (manifest.get("scores") or {}).get("scores_out_of_range", 0)
+    return f"""## Limits
 
 - A score is relative to the raters and the images of this study (z-scores): scores of two datasets are not on one \
-scale, and a score can lie below 0 or above 100.
+scale, and a score can lie below 0 or above 100 ({outside:,} here do).
 - A saliency map is divided by its own maximum, so that two maps compare only after multiplying by their peaks; the \
 stored map has 256 levels.
 - An image without a region is one in which the annotators agreed on no flaw, which is less than having none.

@@ -69,7 +69,7 @@ def shards(manifest: Mapping[str, Any]) -> dict[str, dict[str, Shards]]:
     """
     found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for output in manifest["outputs"]:
-        shard = _SHARD.fullmatch(output["path"])
+        shard = _SHARD.fullmatch(str(output.get("path")))
         if shard:
             found.setdefault((shard["folder"], shard["name"]), []).append(output)
     tables: dict[str, dict[str, Shards]] = {}
@@ -83,4 +83,6 @@ def shards(manifest: Mapping[str, Any]) -> dict[str, dict[str, Shards]]:
 
 def _together(outputs: list[Mapping[str, Any]]) -> Shards:
     files = tuple(sorted(output["path"] for output in outputs))
-    return Shards(files, sum(output["rows"] or 0 for output in outputs), sum(output["bytes"] for output in outputs))
+    return Shards(
+        files, sum(output.get("rows") or 0 for output in outputs), sum(output.get("bytes") or 0 for output in outputs)
+    )

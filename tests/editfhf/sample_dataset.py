@@ -198,8 +198,9 @@ def _manifest(made: Tables, outputs: list[dict[str, Any]], corpus: dict[str, Any
         "stages": [{"stage": "pairs", "in": 7, "out": 6, "set_aside": 1, "reasons": {"no_image": 1}}],
         "splits": splits,
         "scores": {
-            "method": "paper", "raters": 3, "raters_excluded": 1, "ratings": 36, "outliers": 0,
-            "warnings": ["Only 2 ratings a pair."], "expected_outlier_share": 0.012, "expected_false_exclusions": 0.4,
+            "raters": 3, "ratings": 36, "ratings_by_status": {"kept": 36, "outlier": 0, "rater_excluded": 0},
+            "outlier_share": 0.0, "expected_outlier_share": 0.012, "raters_excluded": 1,
+            "raters_by_reason": {"constant": 1}, "scores_out_of_range": 0, "warnings": ["Only 2 ratings a pair."],
         },
         "rejected": {"total": 1, "by_reason": {"no_image": 1}},
         "outputs": outputs,

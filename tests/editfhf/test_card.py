@@ -146,8 +146,8 @@ def test_the_same_manifest_gives_the_same_bytes(manifest: dict[str, Any]) -> Non
 
 def test_the_card_says_what_was_done_with_the_raters(manifest: dict[str, Any]) -> None:
     text = card.render(manifest)
-    assert "1 raters were left out" in text
-    assert "0.4 raters by chance alone" in text
+    assert "1 raters were left out altogether (constant 1)" in text
+    assert "would have 1.2% by chance alone" in text
     assert "Only 2 ratings a pair." in text
 
 

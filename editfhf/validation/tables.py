@@ -1,0 +1,144 @@
+"""What must hold between rows: ids, splits, and the rows of the other tables that a row of "default" rests on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from annotation.records import DIMENSIONS, KINDS
+from editfhf.dataset import ACCEPTED
+from editfhf.manifest import Shards
+from editfhf.validation.issues import Issue, error
+from editfhf.validation.rows import Row, check_places
+
+KEPT = "kept"
+
+
+@dataclass
+class Around:
+    """The tables around "default", and what has been seen of "default" so far."""
+
+    marks: pa.Table
+    ratings: pa.Table
+    annotators: pa.Table
+    without_score: set[tuple[str, str]]
+    pairs: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def people(self) -> set[str]:
+        return set(self.annotators["annotator_id"].to_pylist())
+
+    @cached_property
+    def kept(self) -> dict[tuple[str, str], int]:
+        """Ratings that count, by (pair_id, dimension)."""
+        counted = self.ratings.filter(pc.equal(self.ratings["status"], KEPT)).group_by(["pair_id", "dimension"])
+        columns = counted.aggregate([([], "count_all")]).to_pydict()
+        keys = zip(columns["pair_id"], columns["dimension"], strict=True)
+        return dict(zip(keys, columns["count_all"], strict=True))
+
+    @cached_property
+    def _places(self) -> dict[str, np.ndarray]:
+        codes = self.marks["pair_id"].combine_chunks().dictionary_encode()
+        indices = codes.indices.to_numpy(zero_copy_only=False)
+        order = np.argsort(indices, kind="stable")
+        cuts = np.searchsorted(indices[order], np.arange(1, len(codes.dictionary)))
+        return dict(zip(codes.dictionary.to_pylist(), np.split(order, cuts), strict=True))
+
+    def marks_of(self, pair_id: str) -> list[dict[str, Any]]:
+        """Rows of "marks" of one pair, in their order."""
+        places = self._places.get(pair_id)
+        rows: list[dict[str, Any]] = [] if places is None else self.marks.take(pa.array(places)).to_pylist()
+        return rows
+
+
+def read_around(root: Path, tables: Mapping[str, Mapping[str, Shards]], without_score: set[tuple[str, str]]) -> Around:
+    """Read the three small tables."""
+    whole = {
+        config: pa.concat_tables(
+            [pq.read_table(root / path, partitioning=None) for files in tables[config].values() for path in files.files]
+        )
+        for config in ("marks", "ratings", "annotators")
+    }
+    return Around(**whole, without_score=without_score)
+
+
+def check_between(row: Row, split: str, around: Around, marks: list[dict[str, Any]]) -> Iterator[str]:
+    """What is wrong between a row of "default" and all others; the row counts as seen afterwards."""
+    pair_id, source_id = row["pair_id"], row["source_id"]
+    if pair_id in around.pairs:
+        yield "pair_id is not unique"
+    around.pairs[pair_id] = split
+    if around.sources.setdefault(source_id, split) != split:
+        yield f"source {source_id!r} is in two splits, {around.sources[source_id]} and {split}"
+    for dimension in DIMENSIONS:
+        count = around.kept.get((pair_id, dimension), 0)
+        if row[dimension] is None:
+            if (pair_id, dimension) not in around.without_score:
+                yield f"{dimension} is null, but rejected.jsonl does not say why"
+        elif row[f"{dimension}_n"] != count:
+            yield f"{dimension}_n is {row[f'{dimension}_n']}, but {count} ratings were kept"
+    yield from _check_marks(row, split, around, marks)
+
+
+def _check_marks(row: Row, split: str, around: Around, marks: list[dict[str, Any]]) -> Iterator[str]:
+    used = [mark for mark in marks if mark["status"] == ACCEPTED]
+    if any(mark["split"] != split for mark in marks):
+        yield "the marks of the pair name another split"
+    for kind in KINDS:
+        regions = row[f"{kind}_regions"] or ()
+        for region in regions:
+            own = [mark for mark in used if mark["kind"] == kind and mark["region_id"] == region["region_id"]]
+            placed = Counter(tuple(disk) for mark in own for disk in mark["disks"])
+            if placed != Counter(tuple(disk) for disk in region["disks"]):
+                yield f"{kind} region {region['region_id']!r} has other disks than the accepted marks that support it"
+            unknown = set(region["annotators"] or ()) - around.people
+            if unknown:
+                yield f"{kind} region {region['region_id']!r} names {len(unknown)} annotators who are in no table"
+    known = {(kind, region["region_id"]) for kind in KINDS for region in row[f"{kind}_regions"] or ()}
+    lost = {mark["region_id"] for mark in used if (mark["kind"], mark["region_id"]) not in known}
+    if lost:
+        yield f"{len(lost)} accepted marks support a region that the row does not have"
+
+
+def check_marks_table(around: Around) -> Iterator[Issue]:
+    """Places and kinds of every mark, accepted or not."""
+    for number, mark in enumerate(_rows(around.marks), start=1):
+        name = f"marks row {number}"
+        if mark["kind"] not in KINDS:
+            yield error(name, f"kind is {mark['kind']!r}: expected one of {', '.join(KINDS)}")
+        for message in check_places("it", mark, mark["width"], mark["height"]):
+            yield error(name, message)
+
+
+def check_people(around: Around) -> Iterator[Issue]:
+    """Everybody who rated or marked something is in the table of annotators, once."""
+    if len(around.people) != len(around.annotators):
+        yield error("annotators", "names somebody twice")
+    for name in ("ratings", "marks"):
+        unknown = set(pc.unique(getattr(around, name)["annotator_id"]).to_pylist()) - around.people
+        if unknown:
+            yield error(name, f"names {len(unknown)} annotators who are not in the table of annotators")
+
+
+def check_splits(around: Around) -> Iterator[Issue]:
+    """Ratings name the split of their pair (null for a pair that was set aside)."""
+    pairs, splits = around.ratings["pair_id"], around.ratings["split"]
+    named = set(zip(pairs.to_pylist(), splits.to_pylist(), strict=True))
+    wrong = sum(around.pairs.get(pair_id) != split for pair_id, split in named)
+    if wrong:
+        yield error("ratings", f"names another split than the pair has, for {wrong} pairs")
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(max_chunksize=10_000):
+        yield from batch.to_pylist()
