@@ -89,7 +89,8 @@ def _distinct(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     chunks = encoded.unify_dictionaries().chunks
     values = chunks[0].dictionary if chunks else pa.array([], _value_type(column.type))
-    indices = [pc.fill_null(pc.cast(chunk.indices, pa.int64()), len(values)).to_numpy() for chunk in chunks]
+    parts = [chunk.indices for chunk in chunks]
+    indices = [(pc.fill_null(part, len(values)) if part.null_count else part).to_numpy() for part in parts]
     return np.concatenate(indices) if indices else np.zeros(0, np.int64), values
 
 

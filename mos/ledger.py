@@ -31,11 +31,12 @@ def excluded_raters(ratings: Ratings, shares: RaterShares, max_share: float) -> 
     return _lines(ratings, "rater", "outlier_share", shares.outliers[at] / shares.n[at], max_share, rater=at)
 
 
-def unusable_raters(ratings: Ratings, own: Normalised, excluded: np.ndarray, ddof: int) -> pa.Table:
-    """Raters who are not excluded but cannot be normalised in one dimension: too few ratings, or all of them equal."""
+def unusable_raters(ratings: Ratings, own: Normalised, rated: np.ndarray, excluded: np.ndarray, ddof: int) -> pa.Table:
+    """Raters who are not excluded but cannot be normalised in one dimension: too few ratings, or all of them equal.
+
+    rated: [raters * dimensions] bool, whether there are ratings; excluded: [raters] bool.
+    """
     dimensions = len(ratings.dimensions)
-    key = ratings.rater.astype(np.int64) * dimensions + ratings.dimension
-    rated = np.bincount(key, minlength=len(excluded) * dimensions) > 0
     concerned = rated & ~np.repeat(excluded, dimensions)
     few = np.flatnonzero(concerned & own.too_few)
     constant = np.flatnonzero(concerned & own.constant)

@@ -35,13 +35,18 @@ def moments(values: np.ndarray, group: np.ndarray, groups: int) -> Moments:
     n = np.bincount(group, minlength=groups)
     count = np.maximum(n, 1)
     mean = np.bincount(group, weights=values, minlength=groups) / count
-    deviation = values - mean[group]
+    deviation = mean[group]
+    np.subtract(values, deviation, out=deviation)
     np.square(deviation, out=deviation)
     ss = np.bincount(group, weights=deviation, minlength=groups)
-    highest = max(float(values.max()), -float(values.min())) if len(values) else 0.0
-    ss[ss <= count * (ROUNDING * count * highest) ** 2] = 0
+    ss[ss <= count * (ROUNDING * count * largest(values)) ** 2] = 0
     mean[n == 0] = np.nan
     return Moments(n, mean, ss)
+
+
+def largest(values: np.ndarray) -> float:
+    """The largest magnitude; 0 of no values."""
+    return max(float(values.max()), -float(values.min())) if len(values) else 0.0
 
 
 def combine(one: Moments, other: Moments) -> Moments:

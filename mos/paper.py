@@ -24,6 +24,7 @@ from mos.result import (
     RATER_CONSTANT,
     RATER_EXCLUDED,
     RATER_TOO_FEW,
+    STATUSES,
     Result,
     rater_table,
     score_table,
@@ -101,25 +102,28 @@ def score(ratings: Ratings, options: PaperOptions | None = None) -> Result:
 
     outliers = flag_outliers(ratings.score, group, items * dimensions, options.sigma, options.outlier_ddof)
     shares = exclude_raters(ratings.rater, raters, outliers.flag, options.share)
-    own = normalise(ratings.score, key, raters * dimensions, ~outliers.flag, options.z_ddof)
+    retained = np.flatnonzero(~outliers.flag)
+    own = normalise(ratings.score, key, raters * dimensions, retained, options.z_ddof)
 
     fate = np.full(raters * dimensions, KEPT, np.uint8)
     fate[own.constant] = RATER_CONSTANT
     fate[own.too_few] = RATER_TOO_FEW
     fate[np.repeat(shares.excluded, dimensions)] = RATER_EXCLUDED
     status = fate[key]
-    trimmed = outliers.flag & (status == KEPT)
+    trimmed = np.flatnonzero(outliers.flag & (status == KEPT))
     status[outliers.flag] = OUTLIER
-    kept = status == KEPT
+    kept = np.flatnonzero(status == KEPT)
 
     found = outliers.moments
     chance = outlier_probability(found.n, options.sigma, options.outlier_ddof)
     means = average(own.z, group, len(found.n), kept, trimmed, options.confidence)
     scores = score_table(ratings, means, found.n, options.min_ratings, options.confidence)
-    table = rater_table(ratings, status, shares, chance[group])
+    met = (fate[:, None] == np.arange(len(STATUSES))) & (own.moments.n > 0)[:, None]
+    table = rater_table(ratings, met.reshape(raters, dimensions, len(STATUSES)).any(axis=1), shares, chance[group])
+    rated = np.bincount(key, minlength=len(fate)) > 0
     exclusions = [
         ledger.excluded_raters(ratings, shares, float(options.share)),
-        ledger.unusable_raters(ratings, own, shares.excluded, options.z_ddof),
+        ledger.unusable_raters(ratings, own, rated, shares.excluded, options.z_ddof),
         ledger.outlying_ratings(ratings, outliers.flag, found, options.outlier_ddof, options.outlier_sigma),
     ]
     return Result(
@@ -130,5 +134,5 @@ def score(ratings: Ratings, options: PaperOptions | None = None) -> Result:
         scores=scores,
         raters=table,
         exclusions=pa.concat_tables(exclusions),
-        summary=summarise(ratings, status, scores, table, chance, found.n),
+        summary=summarise(ratings, status, kept, scores, table, chance, found.n),
     )

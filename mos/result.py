@@ -81,14 +81,16 @@ def score_table(ratings: Ratings, means: Means, given: np.ndarray, min_ratings: 
     )
 
 
-def rater_table(ratings: Ratings, status: np.ndarray, shares: RaterShares, chance: np.ndarray) -> pa.Table:
-    """`Result.raters`.  chance: [N] probability that the rating is flagged though its rater is like the others."""
+def rater_table(ratings: Ratings, fates: np.ndarray, shares: RaterShares, chance: np.ndarray) -> pa.Table:
+    """`Result.raters`.
+
+    fates: [raters, statuses] bool, whether a rating of the rater that is no outlier has the status
+    chance: [N] probability that the rating is flagged though its rater is like the others
+    """
     raters = len(ratings.raters)
     rated = shares.n > 0
     n = np.where(rated, shares.n, np.nan)
-    used, constant = (
-        np.bincount(ratings.rater[status == fate], minlength=raters) > 0 for fate in (KEPT, RATER_CONSTANT)
-    )
+    used, constant = fates[:, KEPT], fates[:, RATER_CONSTANT]
     reason = np.select([~rated, shares.excluded, ~used & constant, ~used], [0, 1, 2, 3], -1)
     return pa.table(
         {

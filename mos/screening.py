@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betainc
 
-from mos.moments import ROUNDING, Moments, moments
+from mos.moments import ROUNDING, Moments, largest, moments
 
 _NEAR = 1e-9  # relative width of the band around the threshold that is decided in integers
 _DIGITS = 12
@@ -35,11 +35,12 @@ def flag_outliers(score: np.ndarray, group: np.ndarray, groups: int, sigma: Frac
     """
     found = moments(score, group, groups)
     limit = float(sigma) * found.sd(ddof)
-    highest = float(max(score.max(), -score.min())) if len(score) else 0.0
+    highest = largest(score)
     # Worst case of summing n numbers of this size one by one, and then the relative band.
     slack = _NEAR * limit + ROUNDING * highest * found.n
     lowest = np.where(found.ss > 0, limit - slack, np.inf)
-    deviation = np.abs(score - found.mean[group])
+    deviation = score - found.mean[group]
+    np.abs(deviation, out=deviation)
     candidates = np.flatnonzero(deviation >= lowest[group])
     surely = deviation[candidates] > (limit + slack)[group[candidates]]
     flag = np.zeros(len(score), bool)

@@ -15,12 +15,19 @@ _MANY_EXCLUDED = 0.2
 
 
 def summarise(
-    ratings: Ratings, status: np.ndarray, scores: pa.Table, raters: pa.Table, chance: np.ndarray, given: np.ndarray
+    ratings: Ratings,
+    status: np.ndarray,
+    kept: np.ndarray,
+    scores: pa.Table,
+    raters: pa.Table,
+    chance: np.ndarray,
+    given: np.ndarray,
 ) -> dict[str, Any]:
     """`Result.summary`.
 
-    chance: [items * dimensions] probability that a rating of the group is flagged, were all raters alike and
-    Gaussian; given: [items * dimensions] ratings of the group.
+    kept: rows of the ratings with status kept
+    chance: [items * dimensions] probability that a rating of the group is flagged, were all raters alike and Gaussian
+    given: [items * dimensions] ratings of the group
     """
     fates = np.bincount(status, minlength=len(STATUSES))
     total = len(ratings)
@@ -42,13 +49,16 @@ def summarise(
         "no_score_by_reason": _reasons(scores["reason"]),
         "scores_out_of_range": outside,
         "groups_without_screening_power": int(powerless.sum()),
-        "components": components(ratings, status == KEPT),
+        "components": components(ratings, kept),
     }
     return counts | {"warnings": _warnings(ratings, counts, int((given > 0).sum()))}
 
 
 def components(ratings: Ratings, kept: np.ndarray) -> dict[str, int]:
-    """For every dimension, into how many parts without a common item the raters fall (1 is good; 0: no ratings)."""
+    """For every dimension, into how many parts without a common item the raters of rows `kept` fall.
+
+    1 is good; 0 means no ratings.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,10 +68,8 @@ def code(
         raise UserError(f"The table of ratings lacks {', '.join(missing)}; it has {', '.join(table.column_names)}.")
     if scale is not None and not scale[0] < scale[1]:
         raise UserError(f"The scale must go from a lower to a higher number; got {scale[0]:g} to {scale[1]:g}.")
-    with ThreadPoolExecutor(len(_COLUMNS)) as pool:  # Arrow works without the interpreter's lock
-        number = pool.submit(code_scores, table["score"])
-        item, rater, found = pool.map(lambda name: code_labels(table[name], name), ("item", "rater", "dimension"))
-        scores = number.result()
+    item, rater, found = (code_labels(table[name], name) for name in ("item", "rater", "dimension"))
+    scores = code_scores(table["score"])
     known = _known_dimensions(found, dimensions)
     dimension = _translation(found.labels, known)[found.codes]
 
