@@ -330,6 +330,16 @@ def test_a_flaw_type_of_the_other_kind_does_not_enter_a_region() -> None:
 # Order
 
 
+def test_of_two_equally_near_boxes_geometry_decides_and_not_their_order() -> None:
+    left, right = mark("z", shifted(-10)), mark("a", shifted(10))
+    found = [
+        run([from_(one, *marks), from_(two, mark("m"))])[0].regions[0].box
+        for marks in ([left, right], [right, left])
+        for one, two in ("12", "21")
+    ]
+    assert found == [shifted(-5)] * 4
+
+
 coordinate = st.sampled_from([0, 1, 2, 3, 10, 11, 12])
 box_of = st.builds(
     lambda x, y, w, h: Box(x, y, x + w, y + h), coordinate, coordinate, st.integers(8, 12), st.integers(8, 12)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation import predictions
-from annotation.export import Names, pair_id_of, rationales, ratings, read_tasks, regional
+from annotation.export import Names, pair_id_of, ratings, rationales, read_tasks, regional
 from annotation.records import DIMENSIONS, Box, Disk, Flag, Mark, Place, Rating, Rationale, Region, Rejection
 
 SHARED = Path(__file__).parents[2] / "../shared/data/labelstudio"

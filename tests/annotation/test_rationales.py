@@ -63,6 +63,11 @@ def test_of_equally_common_ones_the_latest() -> None:
     assert stand.flaw_type == "body"
 
 
+def test_latest_is_by_the_time_of_the_statement_that_counts() -> None:
+    statements = [says("a", "T", 1, "face"), says("b", "T", 2, "body"), says("a", "T", 3, "face")]
+    assert agreement(statements, 2).flaw_type == "face"
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from([None, "T1", "T2"])), max_size=8).flatmap(
         lambda rows: st.tuples(st.just(rows), st.permutations(range(len(rows))))
