@@ -90,9 +90,7 @@ def make_plan(
     """
     creates_repo, creates_branch, info = _state(api, repo, revision)
     if info is not None and private and not info.private:
-        raise UserError(
-            f"The repository {repo} is public already. Make it private in its settings, or leave --private out."
-        )
+        raise UserError(f"The repository {repo} is public. Make it private in its settings, or leave --private out.")
     parent = info.sha if info is not None else None
     remote = _remote_files(api, repo, parent) if parent is not None else {}
     unchanged = {path for path, digest in files.items() if path in remote and _same(root / path, digest, remote[path])}
@@ -175,7 +173,7 @@ def _refuse_overwriting(api: HfApi, plan: Plan, update: bool) -> None:
     if not update:
         raise UserError(
             f"The repository {plan.repo} holds something already: {len(plan.replaced)} files would be replaced and "
-            f"{len(plan.deleted)} deleted. Nothing was sent. Pass --update to replace it; its history keeps the old one."
+            f"{len(plan.deleted)} deleted. Nothing was sent. Pass --update to replace it; its history keeps them."
         )
 
 
@@ -220,9 +218,7 @@ def _one_sentence(repo: str) -> Iterator[None]:
     try:
         yield
     except errors.HFValidationError:
-        raise UserError(
-            f"{repo!r} is no name of a repository: expected 'user/name' in letters, digits, - _ and ."
-        ) from None
+        raise UserError(f"{repo!r} is no repository: expected 'user/name' in letters, digits, '-', '_', '.'.") from None
     except errors.LocalTokenNotFoundError:
         raise UserError(_REFUSED[401].format(repo=repo)) from None
     except errors.HfHubHTTPError as error:

@@ -67,11 +67,7 @@ def describe(plan: Plan) -> str:
         return f"{plan.repo} ({plan.revision}) holds exactly this dataset already."
     where = f"{plan.repo} ({plan.revision})"
     if plan.creates_repo:
-        where += (
-            ", a new private repository"
-            if plan.private
-            else ", a new repository (public, unless the account's own default is private)"
-        )
+        where += ", a new private repository" if plan.private else ", a new repository, public by default"
     elif plan.creates_branch:
         where += ", a new branch"
     lines = [f"To {where}: {plan.bytes / 1e6:,.1f} MB"]

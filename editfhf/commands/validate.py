@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -63,14 +63,11 @@ def _corpus_issues(path: Path) -> list[Issue]:
     from editfhf.build import check_corpus
     from editfhf.validation import Issue
 
-    return [
-        Issue(
-            "warning" if found.repaired else "error",
-            f"{found.file} row {found.row}",
-            f"{found.message} [{found.reason}]",
-        )
-        for found in check_corpus(path)
-    ]
+    issues = []
+    for found in check_corpus(path):
+        severity: Literal["warning", "error"] = "warning" if found.repaired else "error"
+        issues.append(Issue(severity, f"{found.file} row {found.row}", f"{found.message} [{found.reason}]"))
+    return issues
 
 
 class _Counter:
