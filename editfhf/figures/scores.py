@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from editfhf.figures.drawing import Drawing, short, ticks
-from editfhf.figures.wording import SCORE_NAMES, SHAPES, decimal, estimate, words
+from editfhf.figures.wording import SCORE_NAMES, SHAPES, decimal, estimate
 from editfhf.statistics.records import SCORE_BIN, SCORES, Distribution, Group, Statistics
 
 _LEFT, _RIGHT = 150.0, 444.0
@@ -44,7 +44,7 @@ def _histogram(drawing: Drawing, x: float, y: float, score: Distribution, top: i
         drawing.line(mean, y + 18, mean, bottom, "axis")
 
 
-def by_group(title: str, groups: Sequence[Group], names: dict[str, str] | None = None) -> Drawing:
+def by_group(title: str, groups: Sequence[Group], names: Mapping[str, str] | None = None) -> Drawing:
     """Mean of every score with its 95 % interval, one row for each group, the best overall first."""
     ordered = sorted(groups, key=lambda group: (-(group.scores["overall"].mean or -math.inf), group.name))
     row = 42.0
@@ -60,7 +60,7 @@ def by_group(title: str, groups: Sequence[Group], names: dict[str, str] | None =
         drawing.line(x, top, x, bottom)
         drawing.text(x, bottom + 15, decimal(tick, 0), "soft small", "middle")
     for k, group in enumerate(ordered):
-        label = (names or {}).get(group.name, words(group.name))
+        label = (names or {}).get(group.name, group.name)
         drawing.text(_LEFT - 10, top + row * k + 19, short(label, _LEFT - 18), "ink", "end", tip=label)
         drawing.text(_LEFT - 10, top + row * k + 32, f"{group.pairs:,} images", "soft small", "end")
         _row(drawing, top + row * k, label, group, low, high)

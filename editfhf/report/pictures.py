@@ -87,7 +87,7 @@ def _shown(row: dict[str, Any], encoded: Mapping[str, bytes], small: dict[bytes,
         small[source] = _small(source)
     source_uri, source_width, source_height = small[source]
     edited_uri, width, height = _small(encoded["edited_image"])
-    heat = {
+    heat: dict[str, str] = {
         kind: heat_uri(images.thumbnail(encoded[f"{kind}_saliency"], max_side=HEAT_SIDE)[:, :, 0] / 255.0, RGB[kind])
         for kind in KINDS
         if row[f"{kind}_regions"]
