@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from annotation.flaws import flaw_types
-from annotation.records import DISK_RADIUS_PER_HEIGHT, SEVERITIES, Box, Disk, Mark
+from annotation.records import DISK_RADIUS_PER_HEIGHT, SEVERITIES, Box, Disk, Kind, Mark
 from editfhf.simulate.flaws.flaw import Flaw
 from editfhf.simulate.scene import free_box
 
@@ -107,19 +107,19 @@ def unfounded(taken: list[Box], mark_id: str, size: Size, rng: np.random.Generat
     box = free_box(rng, size.height, size.width, (side, side * rng.uniform(0.8, 1.4)), local)
     if box is None:
         return None
-    kind = "artifact" if rng.random() < 0.6 else "failure"
+    kind: Kind = "artifact" if rng.random() < 0.6 else "failure"
     disk = _inside(rng.uniform(box.x0, box.x1), rng.uniform(box.y0, box.y1), box)
     return Mark(mark_id, kind, box, (disk,), str(rng.choice(flaw_types(kind)[:-1])), "minor")
 
 
-def expert_marks(flaws: Sequence[Flaw], size: Size, rng: np.random.Generator) -> tuple[list[Mark], bool]:
-    """The expert's marks, nearly exact, and whether the last of them is around nothing."""
+def expert_marks(flaws: Sequence[Flaw], size: Size, rng: np.random.Generator) -> list[Mark]:
+    """The expert's marks, nearly exact; now and then the last of them is around nothing."""
     found = [
         replace(_mark(flaw, f"e-{i + 1}", size, 0.25, rng), flaw_type=flaw.flaw_type, severity=flaw.severity)
         for i, flaw in enumerate(flaws)
     ]
     extra = unfounded([flaw.box for flaw in flaws], "e-x", size, rng) if rng.random() < 0.25 else None
-    return [*found, extra] if extra else found, extra is not None
+    return [*found, extra] if extra else found
 
 
 def unrelated(results: list[dict[str, Any]], found: Sequence[Mark], rng: np.random.Generator) -> list[dict[str, Any]]:

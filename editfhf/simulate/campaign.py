@@ -57,7 +57,7 @@ def run(settings: Settings, pair: Finished, people: Sequence[raters.Rater]) -> P
     """Everything that people did about one pair."""
     rng = settings.rng(CAMPAIGN, pair.index)
     papers = Papers()
-    regional, expert, spurious, found_by = _regional(settings, pair, papers, rng)
+    regional, expert, found_by = _regional(settings, pair, papers, rng)
     regions = _accepted(pair.pair_id, regional, expert)
     homes = _homes(pair.flaws, regions)
     meant = {homes[i]: flaw for i, flaw in enumerate(pair.flaws) if i in homes}
@@ -104,7 +104,7 @@ def _at(pair: Finished, days: float, minutes: float) -> str:
 
 def _regional(
     settings: Settings, pair: Finished, papers: Papers, rng: np.random.Generator
-) -> tuple[list[RegionalAnnotation], list[RegionalAnnotation], bool, list[int]]:
+) -> tuple[list[RegionalAnnotation], list[RegionalAnnotation], list[int]]:
     """Stage 1 and the expert review; also how many annotators found each flaw."""
     people = rng.permutation(max(ANNOTATORS, settings.annotators))[: settings.annotators] + FIRST_ANNOTATOR
     work = annotators.marks(pair.flaws, pair.size, settings.annotators, settings.annotator_error, rng)
@@ -114,18 +114,16 @@ def _regional(
         marks = _named(pair.pair_id, [mark for mark, _ in one])
         at = _at(pair, 0, 600 * slot + rng.uniform(0, 90))
         results = predictions.regional_results(marks, pair.size.width, pair.size.height)
-        results = annotators.unrelated(results, marks, rng)
-        _submit(papers, f"regions-slot-{slot}", pair, pair.index + 1, slot, user, results or predictions.no_flaw_results(),
-                at, rng)  # fmt: skip
+        results = annotators.unrelated(results, marks, rng) or predictions.no_flaw_results()
+        _submit(papers, f"regions-slot-{slot}", pair, pair.index + 1, slot, user, results, at, rng)
         regional.append(RegionalAnnotation(pair.pair_id, str(user), tuple(marks), at, Place("", slot)))
     if rng.random() >= settings.expert:
-        return regional, [], False, found_by
-    found, spurious = annotators.expert_marks(pair.flaws, pair.size, rng)
-    marks = _named(pair.pair_id, found)
+        return regional, [], found_by
+    marks = _named(pair.pair_id, annotators.expert_marks(pair.flaws, pair.size, rng))
     user, at = FIRST_EXPERT + int(rng.integers(EXPERTS)), _at(pair, 30, rng.uniform(0, 90))
     results = predictions.regional_results(marks, pair.size.width, pair.size.height) or predictions.no_flaw_results()
     _submit(papers, "expert", pair, pair.index + 1, 20, user, results, at, rng)
-    return regional, [RegionalAnnotation(pair.pair_id, str(user), tuple(marks), at, Place("", 0))], spurious, found_by
+    return regional, [RegionalAnnotation(pair.pair_id, str(user), tuple(marks), at, Place("", 0))], found_by
 
 
 def _named(pair_id: str, marks: Sequence[Mark]) -> list[Mark]:
@@ -185,7 +183,7 @@ def _scoring(
         flagged = [region for region, members in flagging.items() if number in members]
         at = _at(pair, 90, 720 * slot + rng.uniform(0, 60))
         if settings.exports:
-            results = predictions.rating_results(scores, flagged)
+            results = predictions.rating_results({str(name): value for name, value in scores.items()}, flagged)
             _submit(papers, f"ratings-slot-{slot + 1:02d}", replace(pair, data=data), pair.index + 1, 40 + slot,
                     rater.user, results, at, rng)  # fmt: skip
             continue

@@ -5,6 +5,8 @@ Images are uint8 RGB `[H, W, 3]`, masks float32 `[H, W]` in [0, 1].
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ Mask = NDArray[np.float32]
 Colour = tuple[int, int, int]
 
 
-def clipped(values: NDArray[np.floating]) -> Image:
+def clipped(values: NDArray[Any]) -> Image:
     """Float pixel values rounded and clipped to uint8."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
@@ -89,7 +91,7 @@ def detail(image: Image) -> Mask:
 
 
 def where(box: Box, height: int, width: int) -> str:
-    """Name of the third of the picture in which a box is centred: "the upper left", "the centre", …"""
+    """Name of the ninth of the picture in which a box is centred: "the upper left corner", "the right part", …"""
     if box.area > 0.55 * height * width:
         return "the whole picture"
     column = int(3 * (box.x0 + box.x1) / 2 / width)
@@ -101,4 +103,4 @@ def where(box: Box, height: int, width: int) -> str:
         return "the centre"
     if " " in name:
         return f"the {name} corner"
-    return f"the {name} part" if name in ("upper", "lower") else f"the {name} side"
+    return f"the {name} part"

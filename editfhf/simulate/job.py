@@ -93,7 +93,7 @@ def _pair(
     finished = campaign.Finished(index, pair_id, data, size, tuple(result.flaws), quality)
     papers = campaign.run(settings, finished, _people(settings)[1])
     common = {"pair_id": pair_id, "source_id": source_id, "editor": editor.name, "task": edit.task}
-    papers.truth |= common | {"width": size.width, "height": size.height, **quality}
+    papers.truth |= common | {"width": size.width, "height": size.height} | {**quality}
     photo = made.scene.photo
     line = common | {
         "source": original,

@@ -19,6 +19,7 @@ from editfhf.simulate.scene import Scene
 WIDE = 0.4
 """Share of the picture beyond which a flaw is about the whole picture, and other flaws may lie inside it."""
 MAX_IOU = 0.2
+GENERIC = {"not_executed": 0.5, "partial": 0.6}
 SEVERE = frozenset({"not_executed", "wrong_target"})
 
 
@@ -53,24 +54,24 @@ def attempt(edit: Edit, scene: Scene, skill: float, rng: np.random.Generator) ->
     group = tasks()[edit.task].group
     focus = scene.focus if group in ("object", "text", "restoration", "photometric") else None
     made = Attempt(edit.result.copy(), edit.scene, focus)
-    if rng.random() < 0.2 + 0.6 * (1 - skill):
+    if rng.random() < 0.28 + 0.62 * (1 - skill):
         _fail(made, edit, skill, rng)
     _drift(made, edit, group, skill, rng)
-    for _ in range(min(3, int(rng.poisson(0.3 + 1.1 * (1 - skill))))):
-        kind = "identity_loss" if rng.random() < 0.3 else "unintended_change"
-        if any(flaw.flaw_type == "identity_loss" for flaw in made.flaws):
-            kind = "unintended_change"
+    for number in range(min(3, int(rng.poisson(0.35 + 1.2 * (1 - skill))))):
+        kind = "identity_loss" if number == 0 and made.focus and rng.random() < 0.6 else "unintended_change"
         level = severity(rng, skill)
         subject = (scene.photo.subject, made.focus)
         made.accept(failures.draw(kind, level, made.image, edit, subject, made.taken(), rng))
-    for _ in range(min(4, int(rng.poisson(0.5 + 2.3 * (1 - skill))))):
+    for _ in range(min(5, int(rng.poisson(0.7 + 2.8 * (1 - skill))))):
         _spoil(made, scene, severity(rng, skill), rng)
     return made
 
 
 def _fail(made: Attempt, edit: Edit, skill: float, rng: np.random.Generator) -> None:
     ways = edit.ways()
-    for name in (str(way) for way in rng.permutation(sorted(ways))):
+    names = sorted(ways)
+    weights = np.array([GENERIC.get(name, 1.6) for name in names])
+    for name in (str(way) for way in rng.choice(names, len(names), replace=False, p=weights / weights.sum())):
         outcome: Outcome | None = ways[name](rng)
         if outcome is None:
             continue

@@ -28,15 +28,15 @@ def true_quality(flaws: Sequence[Flaw], skill: float, rng: np.random.Generator) 
     failures = [flaw for flaw in flaws if flaw.kind == "failure"]
     asked = sum(WEIGHT[flaw.severity] * INSTRUCTION[flaw.flaw_type] for flaw in failures)
     kept = sum(WEIGHT[flaw.severity] * CONSISTENCY.get(flaw.flaw_type, 0.1) for flaw in failures)
-    charm = rng.normal(0, 0.22)
+    charm, clumsy = rng.normal(0, 0.2), 1 - skill
     loss = {
-        "perceptual_quality": 0.7 * artifacts + 0.25 * kept - charm,
-        "instruction_following": asked + 0.1 * artifacts,
-        "visual_consistency": 0.75 * kept + 0.35 * artifacts - 0.6 * charm,
+        "perceptual_quality": 0.5 * artifacts + 0.1 * kept + 0.6 * clumsy - charm,
+        "instruction_following": asked + 0.05 * artifacts + 0.9 * clumsy,
+        "visual_consistency": 0.7 * kept + 0.2 * artifacts - 0.6 * charm,
     }
     quality: dict[Dimension, float] = {}
     for dimension in DIMENSIONS:
-        start = 4.35 + 0.4 * skill + rng.normal(0, 0.12)
+        start = 4.7 + rng.normal(0, 0.15)
         # Losses add up ever more slowly: the worst picture is still a 1.
         quality[dimension] = float(np.clip(start - 3.5 * (1 - np.exp(-max(loss[dimension], -0.2) / 2.4)), 1.05, 4.95))
     return quality

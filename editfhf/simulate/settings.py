@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 
 Behaviour = Literal["random", "straight", "inverted"]
-BEHAVIOURS: tuple[Behaviour, ...] = ("random", "straight", "inverted")
-FORMATS = ("jpeg", "png", "webp", "mixed")
+Encoding = Literal["jpeg", "png", "webp", "mixed"]
 
 # First word of every spawn key: which part of the simulation draws.
 SOURCE, EDIT, PAIR, CAMPAIGN, EDITORS, RATERS = range(6)
@@ -34,7 +33,7 @@ class Settings:
     height: int = 512
     edits_per_source: int = 6
     seed: int = 0
-    format: str = "jpeg"
+    format: Encoding = "jpeg"
     annotator_error: float = 1.0
     expert: float = 0.25
     exports: bool = True

@@ -18,6 +18,8 @@ from editfhf.simulate.settings import EDIT, SOURCE, Settings
 EDITORS_PER_EDIT = 3
 ALONE = ("outpaint", *RESTORATIONS)
 """Tasks whose source picture is not the scene itself: all edits of such a source are of that one task."""
+OBJECTS_COUNT = 4.0
+"""How much more often than the others an object task joins a source: objects can fail in the most ways."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ def edits(settings: Settings, made: Source, index: int) -> list[Edit]:
         return [restore(made.task, made.scene, made.damage, rng)]
     names = [made.task]
     if made.task not in ALONE:
-        names += [str(name) for name in rng.permutation([n for n in OPERATORS if n not in (*ALONE, made.task)])]
+        others = [name for name in OPERATORS if name not in (*ALONE, made.task)]
+        weights = np.array([OBJECTS_COUNT if name.startswith("object") else 1.0 for name in others])
+        names += [str(name) for name in rng.choice(others, len(others), replace=False, p=weights / weights.sum())]
     found: list[Edit] = []
     for name in names:
         edit = OPERATORS[name](made.scene, rng)

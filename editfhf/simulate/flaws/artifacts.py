@@ -23,7 +23,7 @@ Draw = Callable[[Image, Box, np.random.Generator, float], Image]
 class Painter:
     """How to draw a flaw, the height of its box as shares of the picture's, width over height, and words for it.
 
-    busy: the flaw shows only where there is detail.
+    busy: the flaw shows only where there is detail.  cover: least share of the box that must change visibly.
     """
 
     draw: Draw
@@ -31,6 +31,7 @@ class Painter:
     heights: tuple[float, float] = (0.18, 0.34)
     aspect: float = 1.0
     busy: bool = False
+    cover: float = 0.25
 
 
 PAINTERS: dict[str, tuple[Painter, ...]] = {
@@ -60,13 +61,14 @@ PAINTERS: dict[str, tuple[Painter, ...]] = {
     ),
     "garbled_text": (Painter(marks.garbled, "a label", (0.09, 0.14), 2.8),),
     "foreign_mark": (
-        Painter(marks.watermark, "a half-transparent watermark is printed over the photo", (0.08, 0.13), 3.4),
-        Painter(marks.scratch, "a bundle of thin scratches runs across", (0.16, 0.28), 1.6),
-        Painter(marks.fragment, "the corner of a picture frame sticks into the scene", (0.16, 0.26)),
+        Painter(
+            marks.watermark, "a half-transparent watermark is printed over the photo", (0.08, 0.13), 3.4, cover=0.06
+        ),
+        Painter(marks.scratch, "a bundle of thin scratches runs across", (0.16, 0.28), 1.6, cover=0.03),
+        Painter(marks.fragment, "the corner of a picture frame sticks into the scene", (0.16, 0.26), cover=0.1),
     ),
 }
 TYPES = tuple(name for name in flaw_types("artifact") if name != "other")
-FEW = 0.05
 
 
 def draw(
@@ -78,26 +80,27 @@ def draw(
     scene: the scene of which the picture shows the props as drawn, for defects of a toy figure; face: box of the
     photo's face; taken: boxes that the new flaw must not touch.
     """
-    if flaw_type in ANATOMY and scene is not None:
-        found = _figure(flaw_type, severity, image, scene, taken, rng)  # type: ignore[arg-type]
-        if found is not None:
-            return found
-    if flaw_type == "face" and face is not None and all(face.iou(other) == 0 for other in taken):
-        return _finish(
-            "face", severity, image, structure.melted_face(image, face, rng, STRENGTH[severity]), face, "", rng
-        )
+    defect = next((name for name in ANATOMY if name == flaw_type), None)
+    found = _figure(defect, severity, image, scene, taken, rng) if defect and scene else None
+    if found is None and flaw_type == "face" and face and all(face.iou(other) == 0 for other in taken):
+        melted = structure.melted_face(image, face, rng, STRENGTH[severity])
+        return _finish("face", severity, image, melted, face, "", 0.15, rng)
+    return found or _painted(flaw_type, severity, image, taken, rng)
+
+
+def _painted(
+    flaw_type: str, severity: Severity, image: Image, taken: list[Box], rng: np.random.Generator
+) -> tuple[Image, Flaw] | None:
     painters = PAINTERS.get(flaw_type, ())
     if not painters:
         return None
     painter = painters[int(rng.integers(len(painters)))]
-    height, width = image.shape[:2]
     for _ in range(4):
-        size = float(rng.uniform(*painter.heights)) * height
-        box = _place(painter, image, taken, size, rng)
+        box = _place(painter, image, taken, float(rng.uniform(*painter.heights)) * image.shape[0], rng)
         if box is None:
             continue
         after = painter.draw(image, box, rng, STRENGTH[severity])
-        found = _finish(flaw_type, severity, image, after, box, painter.seen, rng)
+        found = _finish(flaw_type, severity, image, after, box, painter.seen, painter.cover, rng)
         if found is not None:
             return found
     return None
@@ -116,13 +119,20 @@ def _place(painter: Painter, image: Image, taken: list[Box], size: float, rng: n
 
 
 def _finish(
-    flaw_type: str, severity: Severity, before: Image, after: Image, box: Box, seen: str, rng: np.random.Generator
+    flaw_type: str,
+    severity: Severity,
+    before: Image,
+    after: Image,
+    box: Box,
+    seen: str,
+    cover: float,
+    rng: np.random.Generator,
 ) -> tuple[Image, Flaw] | None:
     """The flaw as it can be seen: its box drawn tight around what changed; None when too little did."""
     pixels = changed(before, after, 14)
     tight = bounds(pixels)
     height, width = before.shape[:2]
-    if tight is None or pixels.sum() < FEW * box.area or tight.iou(box) < 0.3:
+    if tight is None or pixels.sum() < cover * box.area or tight.iou(box) < 0.3:
         return None
     text = rationale("artifact", flaw_type, severity, rng, where(tight, height, width), seen)
     return after, Flaw("artifact", flaw_type, severity, tight, disks(pixels, tight, rng), text)

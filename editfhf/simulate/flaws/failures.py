@@ -11,7 +11,7 @@ from editfhf.simulate.canvas import Image, blend, bounds, changed, clipped, elli
 from editfhf.simulate.flaws.flaw import STRENGTH, Flaw, disks
 from editfhf.simulate.flaws.structure import twisted
 from editfhf.simulate.flaws.wording import rationale
-from editfhf.simulate.operators.edit import Edit
+from editfhf.simulate.operators.edit import Edit, indefinite
 from editfhf.simulate.props import COLOURS, KINDS
 from editfhf.simulate.scene import Prop, free_box, painted
 
@@ -42,7 +42,7 @@ def draw(
     after, box, found = drawn
     pixels = changed(image, after, 14)
     tight = bounds(pixels)
-    if tight is None or pixels.sum() < 0.05 * box.area or tight.iou(box) < 0.3:
+    if tight is None or pixels.sum() < 0.25 * box.area or tight.iou(box) < 0.3:
         return None
     height, width = image.shape[:2]
     text = rationale("failure", flaw_type, severity, rng, where(tight, height, width), found, asked)
@@ -52,7 +52,7 @@ def draw(
 def drift(
     way: str, severity: Severity, image: Image, edit: Edit, rng: np.random.Generator
 ) -> tuple[Image, Flaw] | None:
-    """The whole picture drifted in its "framing", with a colour "cast", or "pale" and soft; None when it hardly shows."""
+    """The picture drifted in its "framing", with a colour "cast", or "pale" and soft; None when it hardly shows."""
     height, width = image.shape[:2]
     after, found = _drifted(way, image, STRENGTH[severity], rng)
     pixels = changed(image, after, 14)
@@ -73,7 +73,7 @@ def _unasked(image: Image, strength: float, taken: list[Box], rng: np.random.Gen
         return None
     if way == 0:
         prop = Prop(str(rng.choice(KINDS)), str(rng.choice(list(COLOURS))), int(box.x0), int(box.y0), int(side))
-        return painted(image, prop), prop.box, f"a {prop.name} was added"
+        return painted(image, prop), prop.box, f"{indefinite(prop.name)} was added"
     if way == 1:
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
         hsv[..., 0] = (hsv[..., 0].astype(int) + int(rng.integers(50, 130))) % 180

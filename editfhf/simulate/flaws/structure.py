@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -40,7 +42,7 @@ def twisted(image: Image, box: Box, rng: np.random.Generator, strength: float) -
 def melted_face(image: Image, box: Box, rng: np.random.Generator, strength: float) -> Image:
     """Features slide down on one side and swell on the other."""
     height, width = image.shape[:2]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
+    x = np.arange(width, dtype=np.float32)[None, :] + 0.5
     u = np.clip((x - box.x0) / (box.x1 - box.x0), 0, 1)
     inside = ellipse(height, width, box, 0.45)
     side = u if rng.random() < 0.5 else 1 - u
@@ -58,7 +60,7 @@ def ghosted(image: Image, box: Box, rng: np.random.Generator, strength: float) -
         half, other = other, half
     above = image.copy()
     patch(above, other)[:] = patch(image, half)
-    return blend(image, above, ellipse(*image.shape[:2], other, 0.25) * (0.6 + 0.4 * strength))
+    return blend(image, above, ellipse(image.shape[0], image.shape[1], other, 0.25) * (0.6 + 0.4 * strength))
 
 
 def pasted(image: Image, box: Box, rng: np.random.Generator, strength: float) -> Image:
@@ -92,7 +94,7 @@ def _thing(image: Image, box: Box, kind: str, rng: np.random.Generator, form: tu
     across, along, tilt = form
     w, h = int(box.x1 - box.x0), int(box.y1 - box.y0)
     side = max(8, min(w, h))
-    art = sprite(kind, str(rng.choice(list(COLOURS))), side)
+    art: Any = sprite(kind, str(rng.choice(list(COLOURS))), side)
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), tilt * (1 if rng.random() < 0.5 else -1), 0.85)
     art = cv2.warpAffine(art, turn, (side, side), flags=cv2.INTER_AREA) if tilt else art
     art = cv2.resize(art, (max(4, int(w * across)), max(4, int(h * along))), interpolation=cv2.INTER_AREA)

@@ -39,14 +39,14 @@ def tiled(image: Image, box: Box, rng: np.random.Generator, strength: float) -> 
     view = patch(image, box)
     side = max(6, round(min(view.shape[:2]) * (0.42 - 0.14 * strength)))
     y, x = int(rng.integers(0, view.shape[0] - side + 1)), int(rng.integers(0, view.shape[1] - side + 1))
-    cell = view[y : y + side, x : x + side].astype(np.float32)
-    mean = cell.mean(axis=(0, 1))
-    cell = clipped(mean + (cell - mean) * 1.5 + rng.normal(0, 10, (side, side, 1)))
+    piece = view[y : y + side, x : x + side].astype(np.float32)
+    mean = piece.mean(axis=(0, 1))
+    cell = clipped(mean + (piece - mean) * 1.5 + rng.normal(0, 10, (side, side, 1)))
     rows, columns = -(-view.shape[0] // side), -(-view.shape[1] // side)
     wall = np.tile(cell, (rows, columns, 1))[: view.shape[0], : view.shape[1]]
     above = image.copy()
     patch(above, box)[:] = wall
-    return blend(image, above, ellipse(*image.shape[:2], box, 0.12))
+    return blend(image, above, ellipse(image.shape[0], image.shape[1], box, 0.12))
 
 
 def cast(image: Image, box: Box, rng: np.random.Generator, strength: float) -> Image:
@@ -63,19 +63,21 @@ def banding(image: Image, box: Box, rng: np.random.Generator, strength: float) -
     hsv[..., 1] = np.clip(hsv[..., 1] * 1.4 + 110 * strength, 0, 255)
     vivid = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.float32)
     step = 60 + 50 * strength
-    return blend(image, clipped(np.round(vivid / step) * step), ellipse(*image.shape[:2], box, 0.2))
+    return blend(image, clipped(np.round(vivid / step) * step), ellipse(image.shape[0], image.shape[1], box, 0.2))
 
 
 def blurry(image: Image, box: Box, rng: np.random.Generator, strength: float) -> Image:
     sigma = image.shape[0] * (0.014 + 0.02 * strength)
     return blend(
-        image, np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8), ellipse(*image.shape[:2], box, 0.3)
+        image,
+        np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8),
+        ellipse(image.shape[0], image.shape[1], box, 0.3),
     )
 
 
 def noisy(image: Image, box: Box, rng: np.random.Generator, strength: float) -> Image:
     above = clipped(image + rng.normal(0, 34 + 44 * strength, image.shape))
-    return blend(image, above, ellipse(*image.shape[:2], box, 0.3))
+    return blend(image, above, ellipse(image.shape[0], image.shape[1], box, 0.3))
 
 
 def blocky(image: Image, box: Box, rng: np.random.Generator, strength: float) -> Image:
@@ -102,5 +104,5 @@ def false_shadow(image: Image, box: Box, rng: np.random.Generator, strength: flo
 
 def false_light(image: Image, box: Box, rng: np.random.Generator, strength: float) -> Image:
     """A burnt-out spot of light without a lamp."""
-    glow = ellipse(*image.shape[:2], box, 0.85)[..., None] * (0.65 + 0.35 * strength)
+    glow = ellipse(image.shape[0], image.shape[1], box, 0.85)[..., None] * (0.65 + 0.35 * strength)
     return clipped(image * (1 - glow) + np.array((255, 252, 232), np.float32) * glow)

@@ -27,7 +27,8 @@ OPERATORS: dict[str, Operator] = {
     "text_translate": text.translate,
     "zoom_in": geometry.zoom,
     "outpaint": geometry.outpaint,
-} | {task: partial(tones.look, task) for task in tones.LOOKS}
+    **{task: partial(tones.look, task) for task in tones.LOOKS},
+}
 RESTORATIONS = tuple(DAMAGES)
 TASKS = (*OPERATORS, *RESTORATIONS)
 

@@ -71,10 +71,11 @@ class Edit:
     def _untouched(self, rng: np.random.Generator) -> Outcome | None:
         height, width = self.source.shape[:2]
         if self.source.shape != self.result.shape:
-            box, pixels = Box(0, 0, width, height), np.ones((height, width), bool)
-        else:
-            box, pixels = self.target(), changed(self.source, self.result)
-        return Outcome(self.source.copy(), box, pixels, "the content of the source", self.what)
+            everything = np.ones((height, width), bool)
+            whole = Box(0.0, 0.0, float(width), float(height))
+            return Outcome(self.source.copy(), whole, everything, "the content of the source", self.what)
+        pixels = changed(self.source, self.result)
+        return Outcome(self.source.copy(), self.target(), pixels, "the content of the source", self.what)
 
     def _half_done(self, rng: np.random.Generator) -> Outcome | None:
         height, width = self.result.shape[:2]
@@ -114,3 +115,12 @@ class Edit:
 
 def pick(rng: np.random.Generator, *choices: str) -> str:
     return choices[int(rng.integers(len(choices)))]
+
+
+def indefinite(name: str) -> str:
+    """The name with its indefinite article.
+
+    >>> indefinite("orange kite"), indefinite("red mug")
+    ('an orange kite', 'a red mug')
+    """
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

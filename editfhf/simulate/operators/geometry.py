@@ -43,10 +43,10 @@ def zoom(scene: Scene, rng: np.random.Generator) -> Edit | None:
         wide = Box(0.06 * width, 0.06 * height, 0.94 * width, 0.94 * height)
         return Outcome(_view(source, wide), whole, everything, "far too weak, the frame is hardly any closer", what)
 
-    failing: dict[str, Failing] = {"wrong_target": elsewhere, "wrong_degree": barely}
+    # A zoom cannot be half done.
+    failing: dict[str, Failing] = {"wrong_target": elsewhere, "wrong_degree": barely, "partial": lambda _: None}
     text = pick(rng, "Zoom in on {0}.", "Show {0} of the picture from closer.").format(at)
-    edit = Edit("zoom_in", source, _view(source, box), text, what, None, failing)
-    return _without_halves(edit)
+    return Edit("zoom_in", source, _view(source, box), text, what, None, failing)
 
 
 def outpaint(scene: Scene, rng: np.random.Generator) -> Edit | None:
@@ -72,10 +72,3 @@ def outpaint(scene: Scene, rng: np.random.Generator) -> Edit | None:
 
     text = pick(rng, "Extend the picture to the left and right.", "Continue the scene beyond both side borders.")
     return Edit("outpaint", source, full, text, what, None, {"partial": one_side})
-
-
-def _without_halves(edit: Edit) -> Edit:
-    """A zoom cannot be half done: the generic way to fail by halves is closed."""
-    from dataclasses import replace
-
-    return replace(edit, failing={"partial": lambda _: None, **edit.failing})

@@ -9,7 +9,7 @@ import numpy as np
 
 from annotation.records import Box
 from editfhf.simulate.canvas import bounds, changed, where
-from editfhf.simulate.operators.edit import Edit, Failing, Outcome, pick
+from editfhf.simulate.operators.edit import Edit, Failing, Outcome, indefinite, pick
 from editfhf.simulate.props import COLOURS, KINDS
 from editfhf.simulate.scene import Prop, Scene, free_box, new_prop
 
@@ -60,25 +60,34 @@ def _moved(rng: np.random.Generator, scene: Scene, prop: Prop, taken: list[Box])
     return None
 
 
+def _copied(rng: np.random.Generator, prop: Prop, done: Scene) -> tuple[Scene, Prop, str] | None:
+    """A second thing of the same kind, where there is room."""
+    for size in (prop.side, round(0.7 * prop.side)):
+        box = free_box(rng, done.height, done.width, (size, size), done.taken)
+        if box is not None:
+            second = replace(prop, x=int(box.x0), y=int(box.y0), side=size)
+            return done.with_prop(None, second), second, f"two of them, a second {prop.name}"
+    return None
+
+
 def add(scene: Scene, rng: np.random.Generator) -> Edit | None:
     prop = new_prop(rng, scene, scene.taken)
     if prop is None:
         return None
     done = scene.with_prop(None, prop)
-    at, what = place(scene, prop), f"a {prop.name}"
+    at, what = place(scene, prop), indefinite(prop.name)
     text = pick(rng, "Add {0} in {1}.", "Place {0} in {1} of the picture.", "Put {0} into the scene, in {1}.")
 
     def content(r: np.random.Generator) -> tuple[Scene, Prop, str]:
         wrong = replace(prop, kind=_other(r, KINDS, prop.kind), colour=_other(r, tuple(COLOURS), prop.colour))
-        return done.with_prop(prop, wrong), wrong, f"a {wrong.name}"
+        return done.with_prop(prop, wrong), wrong, indefinite(wrong.name)
 
     def quantity(r: np.random.Generator) -> tuple[Scene, Prop, str] | None:
-        second = _moved(r, scene, prop, done.taken)
-        return second and (done.with_prop(None, second), second, f"two of them, a second {prop.name}")
+        return _copied(r, prop, done)
 
     def position(r: np.random.Generator) -> tuple[Scene, Prop, str] | None:
         wrong = _moved(r, scene, prop, done.taken)
-        return wrong and (done.with_prop(prop, wrong), wrong, f"the {prop.name}")
+        return (done.with_prop(prop, wrong), wrong, f"the {prop.name}") if wrong else None
 
     def degree(r: np.random.Generator) -> tuple[Scene, Prop, str]:
         big = bool(r.random() < 0.5)
@@ -137,22 +146,29 @@ def replace_object(scene: Scene, rng: np.random.Generator) -> Edit | None:
     prop = scene.props[int(rng.integers(len(scene.props)))]
     new = replace(prop, kind=_other(rng, KINDS, prop.kind), colour=_other(rng, tuple(COLOURS), prop.colour))
     done = scene.with_prop(prop, new)
-    text = pick(rng, "Replace the {0} with a {1}.", "Swap the {0} for a {1}.", "Turn the {0} into a {1}.")
+    text = pick(rng, "Replace the {0} with {1}.", "Swap the {0} for {1}.", "Turn the {0} into {1}.")
 
     def content(r: np.random.Generator) -> tuple[Scene, Prop, str]:
         wrong = replace(new, kind=_other(r, KINDS, prop.kind, new.kind))
-        return scene.with_prop(prop, wrong), wrong, f"a {wrong.name}"
+        return scene.with_prop(prop, wrong), wrong, indefinite(wrong.name)
 
     def quantity(r: np.random.Generator) -> tuple[Scene, Prop, str] | None:
-        second = _moved(r, scene, new, done.taken)
-        return second and (done.with_prop(None, second), second, f"two of them, a second {new.name}")
+        return _copied(r, new, done)
 
     failing = {
-        "wrong_content": _failing(done, f"a {new.name}", content),
+        "wrong_content": _failing(done, indefinite(new.name), content),
         "wrong_quantity": _failing(done, f"one {new.name}", quantity),
     } | _wrong_neighbour(scene, done, prop, lambda other: replace(other, kind=new.kind, colour=new.colour))
     what = f"the {new.name} in place of the {prop.name}"
-    return Edit("object_replace", scene.render(), done.render(), text.format(prop.name, new.name), what, done, failing)
+    return Edit(
+        "object_replace",
+        scene.render(),
+        done.render(),
+        text.format(prop.name, indefinite(new.name)),
+        what,
+        done,
+        failing,
+    )
 
 
 def recolour(scene: Scene, rng: np.random.Generator) -> Edit | None:
@@ -165,9 +181,9 @@ def recolour(scene: Scene, rng: np.random.Generator) -> Edit | None:
 
     def content(r: np.random.Generator) -> tuple[Scene, Prop, str]:
         wrong = replace(prop, colour=_other(r, tuple(COLOURS), prop.colour, new.colour))
-        return scene.with_prop(prop, wrong), wrong, f"a {wrong.name}"
+        return scene.with_prop(prop, wrong), wrong, indefinite(wrong.name)
 
-    failing = {"wrong_content": _failing(done, f"a {new.name}", content)} | _wrong_neighbour(
+    failing = {"wrong_content": _failing(done, indefinite(new.name), content)} | _wrong_neighbour(
         scene, done, prop, lambda other: replace(other, colour=new.colour)
     )
     what = f"the {new.colour} colour of the {prop.kind}"
@@ -202,7 +218,7 @@ def move(scene: Scene, rng: np.random.Generator) -> Edit | None:
 
     def position(r: np.random.Generator) -> tuple[Scene, Prop, str] | None:
         wrong = _moved(r, scene, new, [*scene.taken, new.box])
-        return wrong and (scene.with_prop(prop, wrong), wrong, f"the {prop.name}")
+        return (scene.with_prop(prop, wrong), wrong, f"the {prop.name}") if wrong else None
 
     def residue(r: np.random.Generator) -> tuple[Scene, Prop, str]:
         return scene.with_prop(None, new), prop, f"the old {prop.name} is still standing"

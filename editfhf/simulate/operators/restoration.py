@@ -21,8 +21,8 @@ def _blur(image: Image, rng: np.random.Generator) -> Image:
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1 / length
     turn = cv2.getRotationMatrix2D((length / 2 - 0.5, length / 2 - 0.5), float(rng.uniform(0, 180)), 1)
-    kernel = cv2.warpAffine(kernel, turn, (length, length))
-    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
+    tilted = cv2.warpAffine(kernel, turn, (length, length))
+    return np.asarray(cv2.filter2D(image, -1, tilted / tilted.sum()), np.uint8)
 
 
 def _noise(image: Image, rng: np.random.Generator) -> Image:

@@ -8,6 +8,7 @@ from functools import partial
 import cv2
 import numpy as np
 
+from annotation.records import Box
 from editfhf.simulate.canvas import Image, blurred, clipped, noise
 from editfhf.simulate.operators import sky
 from editfhf.simulate.operators.edit import Edit, Failing, Outcome, pick
@@ -62,7 +63,7 @@ def _winter(image: Image, rng: np.random.Generator) -> Image:
     """Frost on what faces up (bright edges from above), cold light."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     lit = np.clip(cv2.Sobel(cv2.GaussianBlur(grey, (0, 0), image.shape[0] / 200), cv2.CV_32F, 0, 1) / 60, 0, 1)
-    cover = np.clip(lit + 0.35 * noise(rng, *image.shape[:2], image.shape[0] / 8), 0, 1)[..., None]
+    cover = np.clip(lit + 0.35 * noise(rng, image.shape[0], image.shape[1], image.shape[0] / 8), 0, 1)[..., None]
     cold = grey[..., None] * np.array((0.86, 0.95, 1.08), np.float32) * 0.6 + image * 0.4
     return clipped(cold * (1 - 0.75 * cover) + 246 * 0.75 * cover)
 
@@ -179,17 +180,12 @@ def look(task: str, scene: Scene, rng: np.random.Generator) -> Edit | None:
         def other_look(r: np.random.Generator) -> Outcome:
             wrong, _texts, _what, found = others[int(r.integers(len(others)))]
             image = wrong(source, r)
-            return Outcome(image, *_whole(image), found, what)
+            height, width = image.shape[:2]
+            whole = Box(0.0, 0.0, float(width), float(height))
+            return Outcome(image, whole, np.ones((height, width), bool), found, what)
 
         failing["wrong_content"] = other_look
     return Edit(task, source, result, pick(rng, *texts), what, None, failing, strength=task in GRADUAL)
-
-
-def _whole(image: Image) -> tuple:
-    from annotation.records import Box
-
-    height, width = image.shape[:2]
-    return Box(0.0, 0.0, float(width), float(height)), np.ones((height, width), bool)
 
 
 def sharpened(image: Image, amount: float) -> Image:
