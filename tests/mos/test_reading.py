@@ -7,7 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mos import delimited
 from mos.errors import UserError
 from mos.table import read_columns
 
@@ -141,3 +144,17 @@ def test_both_ways_of_splitting_give_the_same_table(tmp_path: Path) -> None:
     fast, _ = read_columns(write(tmp_path, sound))
     slow, _ = read_columns(write(tmp_path, sound + "\n\n\n"))
     assert fast.combine_chunks().equals(slow.combine_chunks())
+
+
+pieces = st.sampled_from(["a", ",", ",", "\n", '"', " ", "\r\n", '"x"', "\r", "c,d,e\n", "é"])
+
+
+@given(st.lists(pieces, max_size=14))
+def test_whenever_arrow_is_trusted_it_agrees_with_the_record_by_record_reader(body: list[str]) -> None:
+    names = ["i", "r", "s"]
+    data = ("i,r,s\n" + "".join(body)).encode()
+    sound = delimited._parse_sound(data, names)
+    if sound is not None:
+        table, problems = delimited._parse_any(data, names, names)
+        assert sound[0].to_pylist() == table.to_pylist()
+        assert problems == []
