@@ -83,6 +83,5 @@ def shards(manifest: Mapping[str, Any]) -> dict[str, dict[str, Shards]]:
 
 def _together(outputs: list[Mapping[str, Any]]) -> Shards:
     files = tuple(sorted(output["path"] for output in outputs))
-    return Shards(
-        files, sum(output.get("rows") or 0 for output in outputs), sum(output.get("bytes") or 0 for output in outputs)
-    )
+    rows, size = (sum(output.get(key) or 0 for output in outputs) for key in ("rows", "bytes"))
+    return Shards(files, rows, size)

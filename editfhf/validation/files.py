@@ -132,8 +132,7 @@ def _check_shard(root: Path, path: str, config: str, rows: int) -> Iterator[Issu
     expected = schema(config)
     if not found.equals(expected):
         names = sorted(set(found.names) ^ set(expected.names))
-        yield error(
-            path, "has other columns than the table " + repr(config) + (f": {', '.join(names)}" if names else "")
-        )
+        which = f": {', '.join(names)}" if names else ""
+        yield error(path, f"has other columns than the table {config!r}{which}")
     elif found.metadata is None or found.metadata.get(b"huggingface") != expected.metadata[b"huggingface"]:
         yield error(path, "has other features in its metadata than its table (such as other class names)")

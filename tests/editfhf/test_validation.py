@@ -69,7 +69,7 @@ def test_a_changed_byte(root: Path) -> None:
 def test_a_truncated_shard(root: Path) -> None:
     path = root / "data/train-00000-of-00001.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    found = {issue.message.split(",")[0] for issue in check_dataset(root)}
+    found = {issue.message for issue in check_dataset(root)}
     assert any(message.startswith("cannot be read as Parquet") for message in found)
     assert any("bytes" in message for message in found)
 
