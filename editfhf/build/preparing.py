@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ def prepare(context: Context, looked: Looked) -> Prepared:
     context.watcher.begin("Scoring ratings", None)
     scored = score_ratings(reading.ratings, set(usable), context.options.mos, context.reject)
     people = _people(context, reading, scored)
-    dealt = _deal(context, reading, usable)
+    dealt = _deal(context, [reading.pairs[ordinal] for ordinal in usable.values()], found)
     planned = _plan(context, reading, usable, found, scored, dealt, people, spool)
     splits = {pair_id: dealt[reading.pairs[ordinal].source_id] for pair_id, ordinal in usable.items()}
     return Prepared(reading, scored, people, splits, planned)
@@ -107,10 +107,11 @@ def _people(context: Context, reading: Reading, scored: Scored) -> dict[str, str
     return plan.pseudonyms(context.corpus.meta.name, everyone, context.options.pseudonyms)
 
 
-def _deal(context: Context, reading: Reading, usable: Mapping[str, int]) -> dict[str, str]:
+def _deal(context: Context, pairs: Sequence[Pair], found: Mapping[str, Picture]) -> dict[str, str]:
     options = context.options.split
     ratios = {"train": options.train, "validation": options.validation, "test": options.test}
-    return split.assign([reading.pairs[ordinal] for ordinal in usable.values()], ratios, options.seed)
+    shown = ((pair.source_id, found[path].sha256) for pair in pairs for path in (pair.source, pair.edited))
+    return split.assign(pairs, split.families(shown), ratios, options.seed)
 
 
 def _plan(

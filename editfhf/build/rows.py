@@ -134,7 +134,8 @@ def _map(kind: Kind, outcome: consensus.Outcome, order: dict[str, Any], options:
         width,
         sigma=saliency.parse_sigma(options.saliency.sigma).pixels(height),
         profile=options.saliency.profile,
-        groups=[names[name] for name in groups],
+        # The Gaussians add up over everybody (design, section 4); only a union is taken person by person.
+        groups=[names[name] for name in groups] if options.saliency.profile == "union+blur" else None,
     )
     image = {"bytes": png, "path": f"{kind}.png"}
     return {f"{kind}_saliency": image, f"{kind}_peak": peak}
