@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         name = f"{asked.get('organization') or 'me'}/{asked['name']}"
         if name in self.state.repos:
             raise _Refusal(409, message="You already created this dataset repo")
-        self.state.create(name, private=bool(asked.get("private")))
+        self.state.create(name, private=asked.get("visibility") == "private")
         self._json({"url": f"{self.state.url}/datasets/{name}", "name": name})
 
     def _branch(self, body: bytes, name: str, branch: str) -> None:
