@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _ROW, _LEFT, _WIDTH = 19, 146, 250
 
 def flaw_types(statistics: Statistics) -> Drawing:
     """Regions by flaw type, stacked by severity, one panel for each kind."""
-    rows = [sorted(part.flaws.items(), key=lambda item: -sum(item[1].values())) for part in statistics.regions]
+    rows = [sorted(part.flaws.items(), key=_frequent_first) for part in statistics.regions]
     drawing = Drawing(
         "Types of flaw",
         "Accepted regions by flaw type and severity, artifacts and instruction failures.",
@@ -39,10 +39,13 @@ def flaw_types(statistics: Statistics) -> Drawing:
     return drawing
 
 
-def _stacked(
-    drawing: Drawing, y: float, part: Regions, name: str, found: dict[str, int] | object, scale: float
-) -> None:
-    counts = dict(found) if isinstance(found, dict) else {}
+def _frequent_first(found: tuple[str, Mapping[str, int]]) -> tuple[bool, int]:
+    """The most frequent type first, what has no type last."""
+    name, counts = found
+    return not name, -sum(counts.values())
+
+
+def _stacked(drawing: Drawing, y: float, part: Regions, name: str, counts: Mapping[str, int], scale: float) -> None:
     total = sum(counts.values())
     drawing.text(_LEFT - 8, y + 12, short(words(name), _LEFT - 16), "ink", "end")
     x = float(_LEFT)

@@ -6,16 +6,8 @@ from editfhf.figures.drawing import Drawing, short, ticks
 from editfhf.figures.wording import percent, words
 from editfhf.statistics.records import Rater, Statistics
 
-LIMIT = 0.05
 MOST_RATERS = 40
 _LEFT, _RIGHT = 120.0, 440.0
-
-
-def exclusion_limit(statistics: Statistics) -> float:
-    """The outlier share above which a rater was excluded."""
-    options = statistics.scoring.get("options") or {}
-    limit = options.get("max_outlier_share") if isinstance(options, dict) else None
-    return float(limit) if isinstance(limit, int | float) else LIMIT
 
 
 def raters(statistics: Statistics) -> Drawing:
@@ -34,7 +26,7 @@ def raters(statistics: Statistics) -> Drawing:
         42,
         [("circle", "kept", "kept"), ("diamond", "excluded", "excluded"), ("square", "band", "95 % of honest raters")],
     )
-    limit = exclusion_limit(statistics)
+    limit = statistics.outlier_limit
     ends = [value for rater in shown for value in (rater.outlier_share, rater.null_high) if value is not None]
     high = max([limit, *ends]) * 1.08
     for tick in ticks(0, high, 6):

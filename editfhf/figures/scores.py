@@ -20,13 +20,13 @@ def distributions(statistics: Statistics) -> Drawing:
     drawing.heading()
     top = max((max(score.histogram, default=0) for score in statistics.scores), default=0) or 1
     for k, score in enumerate(statistics.scores):
-        _histogram(drawing, 14 + 224.0 * (k % 2), 34 + 148.0 * (k // 2), score, top)
+        _histogram(drawing, 16 + 226.0 * (k % 2), 34 + 148.0 * (k // 2), score, top)
     drawing.text(14, 336, "Images by score, in bins of 5 points; mean ± standard deviation over images.", "soft small")
     return drawing
 
 
 def _histogram(drawing: Drawing, x: float, y: float, score: Distribution, top: int) -> None:
-    width, height = 208.0, 92.0
+    width, height = 200.0, 92.0
     bottom = y + 20 + height
     spread = f"{decimal(score.mean)} ± {decimal(score.sd)}" if score.sd is not None else decimal(score.mean)
     drawing.text(x, y + 10, SCORE_NAMES[score.score], "ink strong")

@@ -8,10 +8,12 @@ from typing import Any
 from annotation.flaws import definitions
 from annotation.records import DISK_RADIUS_PER_HEIGHT, KINDS
 from annotation.tasks import groups as group_titles
-from editfhf.figures.losses import exclusion_limit
 from editfhf.figures.wording import SCORE_NAMES, decimal, percent, words
 from editfhf.report.pictures import Shown
 from editfhf.statistics.records import SCORES, Estimate, Group, Statistics
+
+EDGE = 90
+"""Percent of the image from which on a label would be cut off at its right or lower side."""
 
 
 def cards(statistics: Statistics) -> list[tuple[str, str, str]]:
@@ -46,16 +48,15 @@ def _share(part: int, whole: int) -> str:
 
 def screening(statistics: Statistics) -> str:
     """One plain sentence on what the exclusion rule costs in honest raters; empty where it is not known."""
-    scoring = statistics.scoring
-    expected, share = scoring.get("expected_false_exclusions"), scoring.get("expected_outlier_share")
-    raters, excluded = scoring.get("raters"), scoring.get("raters_excluded")
-    if expected is None or share is None or raters is None or excluded is None:
+    rated = [rater for rater in statistics.raters if rater.ratings and rater.expected_share is not None]
+    if not rated or statistics.expected_exclusions is None:
         return ""
-    limit = percent(exclusion_limit(statistics), 0)
+    share = sum((rater.expected_share or 0) * rater.ratings for rater in rated) / sum(rater.ratings for rater in rated)
     return (
-        f"If all {raters:,} raters were equally careful, chance alone would make {percent(share)} of their ratings "
-        f"outliers, and the rule of {limit} would still leave out about {decimal(expected)} of them. "
-        f"Here it left out {excluded:,}: an exclusion by itself does not show carelessness."
+        f"If all {len(rated):,} raters were equally careful, {percent(share)} of their ratings would be outliers all "
+        f"the same, and the rule of {percent(statistics.outlier_limit, 0)} would leave out about "
+        f"{decimal(statistics.expected_exclusions)} of them by chance. It left out "
+        f"{sum(rater.excluded for rater in rated):,}: an exclusion by itself does not show carelessness."
     )
 
 
@@ -104,6 +105,7 @@ def pair(number: int, shown: Shown) -> dict[str, Any]:
         "flaws": sorted({region["flaw_type"] for region in regions if region["flaw_type"]}),
         "shown": shown,
         "regions": regions,
+        "drawn": sorted(regions, key=lambda region: -region["place"][2] * region["place"][3]),
         "scores": _scores(row),
     }
 
@@ -125,6 +127,7 @@ def _region(shown: Shown, kind: str, number: int, region: Mapping[str, Any]) -> 
         "severity": region["severity"] or "",
         "rationale": region["rationale"] or "",
         "annotators": len(region["annotators"] or ()),
+        "corner": (" right" if x0 * across > EDGE else "") + (" low" if y0 * down > EDGE else ""),
         "place": [round(value, 2) for value in (x0 * across, y0 * down, (x1 - x0) * across, (y1 - y0) * down)],
         "disks": [[round((x - radius) * across, 2), round((y - radius) * down, 2)] for x, y in region["disks"] or ()],
         "disk_size": [round(2 * radius * across, 2), round(2 * radius * down, 2)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from editfhf.statistics.agreement import interval_alpha, mean_correlations
 from editfhf.statistics.records import Rater, RaterAgreement, Reason, Stage
 from editfhf.statistics.tables import codes, numbers, texts
 
+LIMIT = Fraction(1, 20)
 EXAMPLES = 3
 EXAMPLE_LENGTH = 300
 
@@ -47,6 +49,26 @@ def null_band(expected: float | None, ratings: int) -> tuple[float | None, float
         return None, None
     half = 1.96 * math.sqrt(expected * (1 - expected) / ratings)
     return max(0.0, expected - half), min(1.0, expected + half)
+
+
+def outlier_limit(scoring: Mapping[str, Any]) -> Fraction:
+    """The outlier share above which a rater was left out; the paper's 5 % where the manifest tells none."""
+    try:
+        return Fraction(str((scoring.get("options") or {})["max_outlier_share"]))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return LIMIT
+
+
+def expected_exclusions(found: Iterable[Rater], limit: Fraction) -> float | None:
+    """How many of these raters the rule would leave out if all were equally careful; None where nothing is expected.
+
+    Sum over raters of the binomial probability that more than `limit` of their ratings are outliers, each with the
+    share expected of an honest rater.
+    """
+    from scipy.special import bdtrc
+
+    known = [(rater.ratings, rater.expected_share) for rater in found if rater.ratings and rater.expected_share]
+    return float(sum(bdtrc(math.floor(limit * n), n, share) for n, share in known)) if known else None
 
 
 def by_status(ratings: pa.Table) -> Mapping[str, Mapping[str, int]]:

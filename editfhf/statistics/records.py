@@ -186,6 +186,8 @@ class Statistics:
 
     correlations: for each two scores "a|b", the Pearson and Spearman correlation over pairs
     ratings: ratings by dimension, then by status
+    outlier_limit: outlier share above which a rater was left out
+    expected_exclusions: raters whom that rule would leave out if all were equally careful
     scoring: how scores were made (the manifest's own entry: method, options, warnings, expected shares)
     """
 
@@ -201,6 +203,8 @@ class Statistics:
     task_groups: tuple[Group, ...]
     ratings: Mapping[str, Mapping[str, int]]
     raters: tuple[Rater, ...]
+    outlier_limit: float
+    expected_exclusions: float | None
     box_agreement: tuple[BoxAgreement, ...]
     rater_agreement: tuple[RaterAgreement, ...]
     stages: tuple[Stage, ...]

@@ -27,6 +27,8 @@ def compute(dataset: Path, manifest: Mapping[str, Any] | None = None) -> Statist
     told = read_manifest(dataset) if manifest is None else manifest
     lengths: dict[str, Any] = {kind: regions.per_image(tables, kind) for kind in KINDS}
     values = {score: numbers(tables.pairs[score]) for score in SCORES}
+    scoring = dict(told.get("scores", {}))
+    raters, limit = ledger.raters(tables.annotators), ledger.outlier_limit(scoring)
     return Statistics(
         corpus=dict(told.get("corpus", {})),
         versions=dict(told.get("versions", {})),
@@ -39,12 +41,14 @@ def compute(dataset: Path, manifest: Mapping[str, Any] | None = None) -> Statist
         tasks=_groups(tables, "task", values, lengths),
         task_groups=_groups(tables, "task_group", values, lengths),
         ratings=ledger.by_status(tables.ratings),
-        raters=ledger.raters(tables.annotators),
+        raters=raters,
+        outlier_limit=float(limit),
+        expected_exclusions=ledger.expected_exclusions(raters, limit),
         box_agreement=tuple(boxes.agree(tables.marks, kind) for kind in KINDS),
         rater_agreement=ledger.agreement(tables.ratings),
         stages=ledger.stages(told),
         rejected=ledger.rejected(rejections(dataset)),
-        scoring=dict(told.get("scores", {})),
+        scoring=scoring,
     )
 
 
