@@ -45,8 +45,9 @@ def parse(data: bytes, names: Sequence[str], wanted: Sequence[str]) -> tuple[pa.
 
 def _parse_sound(data: bytes, wanted: Sequence[str]) -> tuple[pa.Table, list[Problem]] | None:
     """The table when every line is one record, else None."""
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    if data.count(b"\r") != data.count(b"\r\n"):
+    # numpy counts frequent bytes several times as fast as `bytes.count`
+    lines = np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")) + (not data.endswith(b"\n"))
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
         return None  # a carriage return alone ends a line too
     convert = pacsv.ConvertOptions(
         column_types={name: pa.string() for name in wanted}, include_columns=list(wanted), strings_can_be_null=False

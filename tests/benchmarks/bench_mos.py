@@ -75,7 +75,8 @@ def sureal_seconds(dense: np.ndarray) -> float:
         dataset_name="simulated",
         ref_videos=[{"content_id": 0, "content_name": "0", "path": "0"}],
         dis_videos=[
-            {"content_id": 0, "asset_id": number, "path": str(number), "os": row.tolist()} for number, row in enumerate(dense)
+            {"content_id": 0, "asset_id": number, "path": str(number), "os": row.tolist()}
+            for number, row in enumerate(dense)
         ],
     )
     with contextlib.redirect_stdout(io.StringIO()):
@@ -105,7 +106,7 @@ def csv_seconds(table: pa.Table) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings.csv"
         pacsv.write_csv(table, path)
-        return best_of(3, lambda: read_columns(path)), best_of(3, lambda: pacsv.read_csv(path))
+        return best_of(6, lambda: read_columns(path)), best_of(6, lambda: pacsv.read_csv(path))
 
 
 def peak_bytes(work: Callable[[], Any]) -> int:
@@ -129,13 +130,13 @@ def main() -> None:
     if problems:
         raise SystemExit(f"the simulated table has {len(problems)} bad rows")
     size = f"{len(ratings)} ratings, peak {used / 1e6:.0f} MB"
-    from_text = best_of(5, lambda: score(code(table, (1, 5))[0]))
-    from_codes = best_of(5, lambda: score(ratings))
+    from_text = best_of(8, lambda: score(code(table, (1, 5))[0]))
+    from_codes = best_of(8, lambda: score(ratings))
     in_order = code(table.take(pa.array(ratings.index)), (1, 5))[0]
     one = in_order.score.reshape(len(ratings.items), len(DIMENSIONS), RATERS)[:, 0, :]
 
     ours, bare = csv_seconds(table)
-    report("read CSV", bare, "ours (the ratio is ours over Arrow)", ours, "pyarrow.csv.read_csv alone is `ours_s`")
+    report("read CSV", ours, "pyarrow.csv.read_csv", bare, "with columns found, lines numbered and bad rows told")
     frame = table.to_pandas().assign(score=lambda f: f["score"].astype(float))
     report("score from text", from_text, "pandas groupby", best_of(2, lambda: pandas_paper(frame)), size)
     coded = frame.assign(**{name: frame[name].astype("category").cat.codes for name in ("item", "rater", "dimension")})
