@@ -44,13 +44,8 @@ def _seen(flaws: int, people: int, error: float, rng: np.random.Generator) -> np
     seen = rng.random((people, flaws)) >= MISSED * error
     if error <= 1:
         for i in range(flaws):
-            for person in rng.permutation(people)[: max(0, min(2, people) - int(seen[:, i].sum()))]:
-                seen[person, i] = True
-            # The forced ones may already have been among those who saw it: top up in order.
-            for person in range(people):
-                if seen[:, i].sum() >= min(2, people):
-                    break
-                seen[person, i] = True
+            blind = rng.permutation(np.flatnonzero(~seen[:, i]))
+            seen[blind[: max(0, min(2, people) - int(seen[:, i].sum()))], i] = True
     return seen
 
 

@@ -5,7 +5,7 @@ Images are uint8 RGB `[H, W, 3]`, masks float32 `[H, W]` in [0, 1].
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from annotation.records import Box
 Image = NDArray[np.uint8]
 Mask = NDArray[np.float32]
 Colour = tuple[int, int, int]
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 def clipped(values: NDArray[Any]) -> Image:
@@ -25,8 +26,13 @@ def clipped(values: NDArray[Any]) -> Image:
 
 def blend(below: Image, above: Image, mask: Mask) -> Image:
     """`above` over `below` where the mask is 1; pixels with mask 0 keep their exact value."""
-    weight = mask[..., None].astype(np.float32)
-    return clipped(below * (1 - weight) + above * weight)
+    out = below.copy()
+    box = bounds(mask > 0)
+    if box is not None:
+        view = patch(out, box)
+        weight = patch(mask, box)[..., None]
+        view[:] = clipped(view * (1 - weight) + patch(above, box) * weight)
+    return out
 
 
 def resized(image: Image, width: int, height: int) -> Image:
@@ -63,7 +69,12 @@ def rectangle(height: int, width: int, box: Box, feather: float = 0.0) -> Mask:
     return np.clip(inside / max(feather, 1e-3), 0, 1).astype(np.float32) if feather else (inside > 0).astype(np.float32)
 
 
-def patch(image: Image, box: Box) -> Image:
+def touches(first: Box, second: Box) -> bool:
+    """Whether two boxes share any area."""
+    return first.x0 < second.x1 and second.x0 < first.x1 and first.y0 < second.y1 and second.y0 < first.y1
+
+
+def patch(image: NDArray[Pixel], box: Box) -> NDArray[Pixel]:
     """View of the pixels inside a box with whole-pixel edges."""
     x0, y0, x1, y1 = (int(v) for v in box)
     return image[y0:y1, x0:x1]
@@ -71,7 +82,8 @@ def patch(image: Image, box: Box) -> Image:
 
 def changed(before: Image, after: Image, threshold: int = 10) -> NDArray[np.bool_]:
     """Where two images of one size differ visibly in any channel: bool [H, W]."""
-    return np.asarray(cv2.absdiff(before, after).max(axis=2) >= threshold)
+    red, green, blue = cv2.split(cv2.absdiff(before, after))
+    return np.asarray(cv2.max(cv2.max(red, green), blue) >= threshold)
 
 
 def bounds(mask: NDArray[np.bool_]) -> Box | None:

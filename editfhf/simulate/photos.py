@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
@@ -138,7 +138,7 @@ def folder(root: Path) -> tuple[Photo, ...]:
     )
 
 
-@cache
+@lru_cache(maxsize=16)
 def pixels(photo: Photo) -> Image:
     """The photo's pixels, uint8 RGB [H, W, 3].  Raises UserError for a file that is no usable picture."""
     if photo.path is not None:

@@ -19,7 +19,8 @@ from editfhf.simulate.scene import Scene
 WIDE = 0.4
 """Share of the picture beyond which a flaw is about the whole picture, and other flaws may lie inside it."""
 MAX_IOU = 0.2
-GENERIC = {"not_executed": 0.5, "partial": 0.6}
+WEIGHTS = {"not_executed": 0.5, "partial": 0.6, "wrong_quantity": 3.0, "wrong_position": 3.0, "wrong_target": 2.0}
+"""How often a way to fail is tried first (others: 1.5): the rare ones fit few edits."""
 SEVERE = frozenset({"not_executed", "wrong_target"})
 
 
@@ -52,7 +53,7 @@ class Attempt:
 def attempt(edit: Edit, scene: Scene, skill: float, rng: np.random.Generator) -> Attempt:
     """The picture that an editor of this skill makes of an edit, with all its flaws."""
     group = tasks()[edit.task].group
-    focus = scene.focus if group in ("object", "text", "restoration", "photometric") else None
+    focus = (edit.scene or scene).subject() if group in ("object", "text", "restoration", "photometric") else None
     made = Attempt(edit.result.copy(), edit.scene, focus)
     if rng.random() < 0.28 + 0.62 * (1 - skill):
         _fail(made, edit, skill, rng)
@@ -70,7 +71,7 @@ def attempt(edit: Edit, scene: Scene, skill: float, rng: np.random.Generator) ->
 def _fail(made: Attempt, edit: Edit, skill: float, rng: np.random.Generator) -> None:
     ways = edit.ways()
     names = sorted(ways)
-    weights = np.array([GENERIC.get(name, 1.6) for name in names])
+    weights = np.array([WEIGHTS.get(name, 1.5) for name in names])
     for name in (str(way) for way in rng.choice(names, len(names), replace=False, p=weights / weights.sum())):
         outcome: Outcome | None = ways[name](rng)
         if outcome is None:

@@ -16,8 +16,8 @@ DRAFTS = (
     "This part of the picture does not look right compared with the source image and with the instruction given.",
     "The marked region shows something unexpected that lowers the quality of the edited picture in this place.",
 )
-OPEN = 0.03
-"""Share of pairs on which the reviewers never agree."""
+OPEN, LATE, DRAFTED_BADLY = 0.03, 0.12, 0.3
+"""Shares of pairs on which the reviewers never agree, agree only after a late revision, and get a vague draft."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +36,24 @@ def reviews(
 
     meant: the flaw behind each region id; a region without one gets a text that says so little.
     """
-    final = bool(rng.random() >= OPEN)
     right = tuple(_worded(region, meant.get(region.region_id)) for region in regions)
-    drafted = tuple(
-        replace(region, rationale=DRAFTS[int(rng.integers(len(DRAFTS)))]) if rng.random() < 0.3 else region
-        for region in right
-    )
-    current, agreed, found, turn = drafted, 0, [], 0
-    late = rng.random() < 0.12
+    draft, careful = right, 0
+    if rng.random() < DRAFTED_BADLY:
+        draft = tuple(replace(region, rationale=DRAFTS[int(rng.integers(len(DRAFTS)))]) for region in right)
+        careful = int(rng.integers(2))  # which reviewer does not let the vague draft pass
+    final = bool(rng.random() >= OPEN)
+    # A late revision: the last reviewer finds the texts too short, and the other two must look again.
+    late = not final or rng.random() < LATE
+    settled = tuple(_longer(region) for region in right) if late else right
+    found: list[Statement] = []
+    current, agreed, turn = draft, 0, 0
     while agreed < len(reviewers):
-        reviewer = reviewers[turn % len(reviewers)]
-        # A late revision: the last reviewer finds the text too short, and the other two must look again.
-        longer = late and turn == len(reviewers) - 1 and bool(current)
-        changed = tuple(_longer(region) for region in right) if longer else right
-        target = changed if longer or (current in (drafted, right) and turn < len(reviewers)) else current
-        verdict: Literal["agree", "revise"] = "agree" if target == current else "revise"
-        agreed = agreed + 1 if verdict == "agree" else 1
-        current = target
-        found.append(Statement(reviewer, current, verdict))
-        turn += 1
-    if not final and found:
-        last = found[-1]
-        found[-1] = Statement(last.reviewer, tuple(_longer(region) for region in last.regions), "revise")
+        wanted = settled if turn >= len(reviewers) - 1 else right if turn >= careful else draft
+        agreed = agreed + 1 if wanted == current else 1
+        found.append(Statement(reviewers[turn % len(reviewers)], wanted, "agree" if wanted == current else "revise"))
+        current, turn = wanted, turn + 1
+        if not final and turn == len(reviewers):
+            break
     return found, final
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from annotation.records import Box
-from editfhf.simulate.canvas import Image, Mask, clipped
+from editfhf.simulate.canvas import Image, Mask, clipped, touches
 from editfhf.simulate.lettering import Sign, paint_sign
 from editfhf.simulate.photos import Photo
 from editfhf.simulate.props import AIRBORNE, COLOURS, KINDS, Defect, sprite
@@ -59,6 +59,14 @@ class Scene:
         for prop in self.props:
             _paint(image, prop)
         return image
+
+    def subject(self) -> Box | None:
+        """Box of the photo's subject, unless something stands before its middle."""
+        if self.focus is None:
+            return None
+        w, h = (self.focus.x1 - self.focus.x0) / 6, (self.focus.y1 - self.focus.y0) / 6
+        middle = Box(self.focus.x0 + w, self.focus.y0 + h, self.focus.x1 - w, self.focus.y1 - h)
+        return None if any(touches(middle, box) for box in self.taken) else self.focus
 
     def with_prop(self, old: Prop | None, new: Prop | None) -> Scene:
         """The scene with one prop replaced, removed (new is None) or added (old is None)."""
@@ -128,7 +136,7 @@ def free_box(
     for _ in range(tries):
         x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
         box = Box(float(x), float(y), float(x + w), float(y + h))
-        if all(box.iou(other) == 0 for other in taken):
+        if not any(touches(box, other) for other in taken):
             return box
     return None
 

@@ -83,12 +83,12 @@ class CorpusWriter:
             stream.write(b",\n" + task)
 
     def _add_flags(self, flags: Sequence[tuple[str, str, str]]) -> None:
-        if flags and self._flags is None:
+        if not flags:
+            return
+        if self._flags is None:
             self._flags = (self.root / "annotations/flags.csv").open("wb")
             self._flags.write(b"pair_id,region_id,annotator_id\n")
-        for row in flags:
-            assert self._flags is not None
-            self._flags.write(",".join(row).encode() + b"\n")
+        self._flags.writelines(",".join(row).encode() + b"\n" for row in flags)
 
     def _flush(self) -> None:
         if self._truth:

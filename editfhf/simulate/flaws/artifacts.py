@@ -9,7 +9,7 @@ import numpy as np
 
 from annotation.flaws import flaw_types
 from annotation.records import Box, Severity
-from editfhf.simulate.canvas import Image, bounds, changed, detail, patch, where
+from editfhf.simulate.canvas import Image, bounds, changed, detail, patch, touches, where
 from editfhf.simulate.flaws import marks, structure, surface
 from editfhf.simulate.flaws.flaw import STRENGTH, Flaw, disks
 from editfhf.simulate.flaws.wording import rationale
@@ -21,7 +21,7 @@ Draw = Callable[[Image, Box, np.random.Generator, float], Image]
 
 @dataclass(frozen=True, slots=True)
 class Painter:
-    """How to draw a flaw, the height of its box as shares of the picture's, width over height, and words for it.
+    """How to draw a flaw, the height of its box (shares of the picture's, before severity), width over height, words.
 
     busy: the flaw shows only where there is detail.  cover: least share of the box that must change visibly.
     """
@@ -82,7 +82,7 @@ def draw(
     """
     defect = next((name for name in ANATOMY if name == flaw_type), None)
     found = _figure(defect, severity, image, scene, taken, rng) if defect and scene else None
-    if found is None and flaw_type == "face" and face and all(face.iou(other) == 0 for other in taken):
+    if found is None and flaw_type == "face" and face and not any(touches(face, other) for other in taken):
         melted = structure.melted_face(image, face, rng, STRENGTH[severity])
         return _finish("face", severity, image, melted, face, "", 0.15, rng)
     return found or _painted(flaw_type, severity, image, taken, rng)
@@ -96,7 +96,8 @@ def _painted(
         return None
     painter = painters[int(rng.integers(len(painters)))]
     for _ in range(4):
-        box = _place(painter, image, taken, float(rng.uniform(*painter.heights)) * image.shape[0], rng)
+        size = float(rng.uniform(*painter.heights)) * (0.8 + 0.4 * STRENGTH[severity]) * image.shape[0]
+        box = _place(painter, image, taken, size, rng)
         if box is None:
             continue
         after = painter.draw(image, box, rng, STRENGTH[severity])
@@ -148,7 +149,7 @@ def _figure(
         broken = scene.with_prop(prop, replace(prop, defect=flaw_type)).render()
         pixels = changed(scene.render(), broken, 2)
         tight = bounds(pixels)
-        if tight is None or any(tight.iou(other) for other in taken):
+        if tight is None or any(touches(tight, other) for other in taken):
             continue
         if changed(patch(image, tight), patch(scene.render(), tight), 1).any():
             continue

@@ -7,7 +7,7 @@ import numpy as np
 
 from annotation.flaws import flaw_types
 from annotation.records import Box, Severity
-from editfhf.simulate.canvas import Image, blend, bounds, changed, clipped, ellipse, patch, resized, where
+from editfhf.simulate.canvas import Image, blend, bounds, changed, clipped, ellipse, patch, resized, touches, where
 from editfhf.simulate.flaws.flaw import STRENGTH, Flaw, disks
 from editfhf.simulate.flaws.structure import twisted
 from editfhf.simulate.flaws.wording import rationale
@@ -35,7 +35,7 @@ def draw(
     if flaw_type == "unintended_change":
         drawn = _unasked(image, strength, taken, rng)
     else:
-        free = focus is not None and all(focus.iou(other) == 0 for other in taken)
+        free = focus is not None and not any(touches(focus, other) for other in taken)
         drawn = _stranger(image, focus, strength, rng) if focus is not None and free else None
     if drawn is None:
         return None
@@ -105,7 +105,7 @@ def _stranger(image: Image, focus: Box, strength: float, rng: np.random.Generato
     return (
         blend(image, other, ellipse(height, width, box, 0.2)),
         box,
-        "form, proportions and colours are those of another",
+        "form, proportions and colours belong to another",
     )
 
 

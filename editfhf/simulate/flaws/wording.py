@@ -129,9 +129,9 @@ FAILURE: dict[str, tuple[str, ...]] = {
         "The edit altered something it should have kept: in {at} {found}, which is {how} unlike the source picture.",
     ),
     "identity_loss": (
-        "{Asked} in {at} is {how} changed and no longer recognisable as the same one: shape and features differ "
-        "from the source.",
-        "The identity of {asked} is lost in {at}: {found}, so it {how} fails to resemble the one in the source.",
+        "{Asked} in {at} looks {how} unlike the one in the source: {found}, so it can no longer pass for the same "
+        "subject.",
+        "The identity of {asked} is lost in {at}: {found}, which is {how} different from the subject of the source.",
     ),
     "global_drift": (
         "The whole picture drifted although only {asked} was requested: {found}, {how} visible when compared with "

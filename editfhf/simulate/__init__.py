@@ -1,0 +1,28 @@
+"""Corpora with known truth: real photos, real edits, injected flaws, simulated people.
+
+`simulate` writes a corpus in the layout of a real campaign, in the order of a real campaign: annotators mark regions,
+the consensus (or an expert) accepts them, reviewers settle texts, raters score and flag.  Beside it lies what only a
+simulation knows:
+
+`truth.parquet`, one row per pair
+    pair_id, source_id, editor, task, width, height
+    perceptual_quality, instruction_following, visual_consistency: true quality on the raters' scale of 1 to 5
+    regions: every injected flaw: kind, box (float pixels, half-open), disks, flaw_type, severity, rationale;
+        found_by (annotators who marked it), region_id (its accepted region; null when none overlaps it by 0.5), flags
+    unfounded: accepted regions that show no flaw (an expert's slip): kind, box, region_id, flags.  More than three
+        raters flag them, so that a build discards them (with panels of at least four raters)
+    expert: whether an expert reviewed; rationales_final: whether the reviewers agreed in the end.  A final text may be
+        the true one with one more sentence
+
+`truth_raters.parquet`, one row per rater of the pool
+    annotator_id, careless, behaviour (honest, random, straight, inverted), bias and inconsistency (standard deviation)
+
+What it cannot do: hands and bodies break only on the drawn toy figure, faces on it and on two photos; the tasks about
+people, scene_background and the type `other` do not occur.  Every draw comes from a generator keyed by the seed and the
+index of a source or pair, so that the bytes depend on the options alone.
+"""
+
+from editfhf.simulate.run import simulate
+from editfhf.simulate.settings import Settings
+
+__all__ = ["Settings", "simulate"]
