@@ -26,11 +26,11 @@ def distributions(statistics: Statistics) -> Drawing:
 
 
 def _histogram(drawing: Drawing, x: float, y: float, score: Distribution, top: int) -> None:
-    width, height = 200.0, 92.0
-    bottom = y + 20 + height
+    width, height = 200.0, 88.0
+    bottom = y + 30 + height
     spread = f"{decimal(score.mean)} ± {decimal(score.sd)}" if score.sd is not None else decimal(score.mean)
     drawing.text(x, y + 10, SCORE_NAMES[score.score], "ink strong")
-    drawing.text(x + width, y + 10, spread, "soft small", "end")
+    drawing.text(x, y + 24, spread, "soft small")
     step = width / len(score.histogram)
     for k, count in enumerate(score.histogram):
         tall = height * count / top
@@ -41,7 +41,7 @@ def _histogram(drawing: Drawing, x: float, y: float, score: Distribution, top: i
         drawing.text(x + width * tick / 100, bottom + 13, tick, "soft small", "middle")
     if score.mean is not None:
         mean = x + width * min(max(score.mean, 0), 100) / 100
-        drawing.line(mean, y + 18, mean, bottom, "axis")
+        drawing.line(mean, y + 30, mean, bottom, "axis")
 
 
 def by_group(title: str, groups: Sequence[Group], names: Mapping[str, str] | None = None) -> Drawing:

@@ -8,13 +8,13 @@ from typing import Any
 
 from annotation.records import KINDS
 
-PAIRS_PER_PLACE = 4
+PAIRS_PER_PLACE = 6
 
 
 def spread_out(places: int, wanted: int) -> list[int]:
     """Indices of the places (row groups) to read for `wanted` pairs, evenly over all of them.
 
-    >>> spread_out(40, 8)
+    >>> spread_out(40, 12)
     [10, 30]
     """
     count = min(places, max(1, -(-wanted // PAIRS_PER_PLACE)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from editfhf.figures.flaws import RGB, heat_uri
 from editfhf.report.choice import spread_out, varied
 from editfhf.statistics.tables import open_parquet, shards, task_names
 
-SIDE, HEAT_SIDE, QUALITY = 480, 120, 78
+SIDE, HEAT_SIDE, QUALITY = 512, 128, 76
+THREADS = 2
 
 _TEXTS = ("pair_id", "source_id", "instruction", "task", "task_group", "editor", "overall", "licence")
 _SCORES = tuple(f"{dimension}{part}" for dimension in DIMENSIONS for part in ("", "_ci95", "_n"))
@@ -48,8 +50,8 @@ def read(dataset: Path, wanted: int) -> list[Shown]:
     places = [(path, split, group) for path, split, groups in _files(dataset) for group in range(groups)]
     rows = [row for k in spread_out(len(places), wanted) for row in _rows(*places[k])] if wanted > 0 and places else []
     chosen = [rows[k] for k in varied(rows, wanted)]
-    small: dict[bytes, tuple[str, int, int]] = {}
-    return [_shown(row, encoded, small) for row, encoded in _with_images(chosen)]
+    with ThreadPoolExecutor(THREADS) as pool:  # decoding runs outside the interpreter's lock
+        return [shown for batch in _with_images(chosen) for shown in pool.map(_shown, *zip(*batch, strict=True))]
 
 
 def _files(dataset: Path) -> Iterator[tuple[Path, str, int]]:
@@ -70,29 +72,25 @@ def _rows(path: Path, split: str, group: int) -> list[dict[str, Any]]:
     ]
 
 
-def _with_images(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, bytes]]]:
-    """Each row with its encoded images; every row group is read once."""
+def _with_images(rows: list[dict[str, Any]]) -> Iterator[list[tuple[dict[str, Any], dict[str, bytes]]]]:
+    """The rows with their encoded images, one batch a row group, which is read once."""
     for place in dict.fromkeys(row["place"] for row in rows):
         path, group = place
         with open_parquet(path) as file:
             table = file.read_row_group(group, columns=list(_IMAGES))
-        for row in rows:
-            if row["place"] == place:
-                yield row, {name: table[name][row["index"]]["bytes"].as_py() for name in _IMAGES}
+        here = [row for row in rows if row["place"] == place]
+        yield [(row, {name: table[name][row["index"]]["bytes"].as_py() for name in _IMAGES}) for row in here]
 
 
-def _shown(row: dict[str, Any], encoded: Mapping[str, bytes], small: dict[bytes, tuple[str, int, int]]) -> Shown:
-    source = encoded["source_image"]
-    if source not in small:
-        small[source] = _small(source)
-    source_uri, source_width, source_height = small[source]
-    edited_uri, width, height = _small(encoded["edited_image"])
+def _shown(row: dict[str, Any], encoded: Mapping[str, bytes]) -> Shown:
+    source, source_width, source_height = _small(encoded["source_image"])
+    edited, width, height = _small(encoded["edited_image"])
     heat: dict[str, str] = {
         kind: heat_uri(images.thumbnail(encoded[f"{kind}_saliency"], max_side=HEAT_SIDE)[:, :, 0] / 255.0, RGB[kind])
         for kind in KINDS
         if row[f"{kind}_regions"]
     }
-    return Shown(row, width, height, source_width, source_height, source_uri, edited_uri, heat)
+    return Shown(row, width, height, source_width, source_height, source, edited, heat)
 
 
 def _small(data: bytes) -> tuple[str, int, int]:

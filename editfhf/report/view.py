@@ -102,6 +102,7 @@ def pair(number: int, shown: Shown) -> dict[str, Any]:
         "split": row["split"],
         "licence": row["licence"],
         "kinds": kinds or ["clean"],
+        "counts": {kind: len(row[f"{kind}_regions"] or ()) for kind in KINDS},
         "flaws": sorted({region["flaw_type"] for region in regions if region["flaw_type"]}),
         "shown": shown,
         "regions": regions,
