@@ -44,7 +44,7 @@ def flag_outliers(score: np.ndarray, group: np.ndarray, groups: int, sigma: Frac
     candidates = np.flatnonzero(deviation >= lowest[group])
     surely = deviation[candidates] > (limit + slack)[group[candidates]]
     flag = np.zeros(len(score), bool)
-    flag[candidates[surely]] = True
+    flag[candidates] = True
     near = candidates[~surely]
     if len(near):
         flag[near] = _decide(score, group, near, sigma, ddof, highest)

@@ -237,6 +237,15 @@ def test_ledger_says_what_decided(coded: Coded) -> None:
     assert sum(row["outliers"] for row in raters.values()) == len(outliers)
 
 
+def test_an_excluded_rater_has_one_line_in_the_ledger(coded: Coded) -> None:
+    scores = study(0)
+    scores[:, 0, 2] = 3.3
+    lines = score(coded(scores, (1, 5))).ledger().to_pylist()
+    assert [line["rule"] for line in lines if line["what"] == "rater" and line["rater"] == "rater0000"] == [
+        "outlier_share"
+    ]
+
+
 def test_raters_table_shows_the_share_that_chance_alone_would_give(coded: Coded) -> None:
     complete = score(coded(study(0), (1, 5)))
     assert complete.raters["expected_share"].to_numpy() == pytest.approx(np.full(15, 0.0324), abs=5e-5)
