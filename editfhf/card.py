@@ -14,7 +14,7 @@ from annotation import flaws
 from annotation.records import DIMENSIONS, KINDS
 from annotation.tasks import groups, tasks
 from editfhf.card_metadata import metadata, one_line
-from editfhf.features import Feature, columns
+from editfhf.features import SPLITS, Feature, columns
 from editfhf.manifest import MANIFEST, shards
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&$])")
@@ -156,7 +156,7 @@ def _method(manifest: Mapping[str, Any]) -> str:
     options = manifest.get("options", {})
     saliency, regions = options.get("saliency", {}), options.get("regions", {})
     mos, split = options.get("mos", {}), options.get("split", {})
-    shares = " : ".join(f"{split.get(name, '?')}" for name in ("train", "validation", "test"))
+    shares = " : ".join(f"{split[name]:g}" if name in split else "?" for name in SPLITS)
     return f"""## How it was built
 
 With the options of `{MANIFEST}`; H is the height of the edited image in pixels.
@@ -168,9 +168,9 @@ is discarded, with its disks.
 - **Rationales.** A text is final when {regions.get("reviewers", "?")} distinct reviewers agreed on it, word for word.
 - **Saliency maps.** The disks (radius H/20) of the accepted regions, from every supporting annotator. Each disk at \
 (x_k, y_k) adds exp(-((x - x_k)² + (y - y_k)²) / (2 sigma²)) at pixel centres (integer + 0.5), with sigma = \
-{escape(saliency.get("sigma", "?"))} and profile `{saliency.get("profile", "?")}`; the sum is divided by its maximum. \
-The peak is that maximum, as a mean over the annotators who marked something. Without a disk the map is zero everywhere.
-- **Screening of ratings.** Per image and dimension, a rating further than {mos.get("outlier_sigma", "?")} sample \
+{escape(saliency.get("sigma", "?"))} and profile `{saliency.get("profile", "?")}`; the sum is divided by its maximum, \
+which is kept as the peak. Without a disk the map is zero everywhere.
+- **Screening of ratings.** Per image and dimension, a rating further than {_number(mos.get("outlier_sigma"))} sample \
 standard deviations (n - 1) from the mean is an outlier and is left out. A rater with more than \
 {_percent(mos.get("max_outlier_share"))} outliers over all dimensions is left out altogether.
 - **Scores** (Eq. 1 of the paper, method `{mos.get("method", "?")}`). A rater's retained ratings s of one dimension \
@@ -263,6 +263,10 @@ def _provenance(manifest: Mapping[str, Any]) -> str:
         f"bytes. [{MANIFEST}]({MANIFEST}) holds the digest of every input and output and all options; "
         "`editfhf validate` checks them."
     )
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:g}"
 
 
 def _percent(share: float | None) -> str:

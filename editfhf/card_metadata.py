@@ -55,13 +55,13 @@ def licence(text: str | None) -> dict[str, str]:
     if not text or not text.strip():
         return {"license": "unknown"}
     words = re.findall(r"[a-z0-9.+]+", text.lower())
-    slug = "-".join(word for word in words if word not in ("license", "licence", "the"))
-    slug = _SHORT.get(slug, slug)
-    if slug in LICENCES:
-        return {"license": slug}
+    known = "-".join(word for word in words if word not in ("license", "licence", "the"))
+    known = _SHORT.get(known, known)
+    if known in LICENCES:
+        return {"license": known}
     if re.fullmatch(r"https?://[^\s<>\"]+", text.strip()):
         return {"license": "other", "license_name": "see-link", "license_link": text.strip()}
-    return {"license": "other", "license_name": slug or "unnamed"}
+    return {"license": "other", "license_name": "-".join(words)[:100] or "unnamed"}
 
 
 def size_category(rows: int) -> str:

@@ -114,13 +114,19 @@ def render_maps(
     Returns:
         Per kind ("artifact", "failure") a float32 [H, W] map in [0, 1], its maximum 1 unless there is no disk.
     """
+    points = accepted_points(marks, regions)
+    return {kind: draw(points[kind], height, width, sigma, profile)[0] for kind in KINDS}
+
+
+def draw(
+    points: Points, height: int, width: int, sigma: float | None = None, profile: Profile = "gaussian"
+) -> tuple[NDArray[np.float32], float]:
+    """One map as the builder draws it, float32 [H, W] in [0, 1], and its peak."""
     from editfhf.saliency import render
 
-    points = accepted_points(marks, regions)
-    return {
-        kind: render(points[kind].disks, height, width, sigma=sigma, profile=profile, groups=points[kind].groups)[0]
-        for kind in KINDS
-    }
+    # The Gaussians add up over everybody; only a union is taken person by person.
+    groups = points.groups if profile == "union+blur" else None
+    return render(points.disks, height, width, sigma=sigma, profile=profile, groups=groups)
 
 
 def accepted_points(marks: Iterable[Mapping[str, Any]], regions: Collection[str] | None = None) -> dict[Kind, Points]:

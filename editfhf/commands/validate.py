@@ -61,11 +61,12 @@ def _issues(path: Path, deep: bool) -> Sequence[Issue]:
 
 def _corpus_issues(path: Path) -> list[Issue]:
     from editfhf.build import check_corpus
+    from editfhf.build.context import ROUTINE
     from editfhf.validation import Issue
 
     issues = []
     for found in check_corpus(path):
-        severity: Literal["warning", "error"] = "warning" if found.repaired else "error"
+        severity: Literal["warning", "error"] = "warning" if found.repaired or found.reason in ROUTINE else "error"
         issues.append(Issue(severity, f"{found.file} row {found.row}", f"{found.message} [{found.reason}]"))
     return issues
 

@@ -15,7 +15,7 @@ from annotation import images
 from annotation.images import ImageError, ImageInfo
 from annotation.records import KINDS, Kind
 from editfhf import saliency
-from editfhf.dataset import Points, accepted_points
+from editfhf.dataset import Points, accepted_points, draw
 from editfhf.validation.rows import Row
 
 # A map drawn by another version of OpenCV or NumPy may round one grey level differently.
@@ -69,14 +69,8 @@ def check_maps(row: Row, marks: list[dict[str, Any]], edited: ImageInfo, picture
 
 
 def _check_map(row: Row, kind: Kind, points: Points, info: ImageInfo, pictures: Pictures) -> Iterator[str]:
-    drawn, peak = saliency.render(
-        points.disks,
-        info.height,
-        info.width,
-        sigma=pictures.sigma.pixels(info.height),
-        profile=pictures.profile,
-        groups=points.groups,
-    )
+    sigma = pictures.sigma.pixels(info.height)
+    drawn, peak = draw(points, info.height, info.width, sigma, pictures.profile)
     try:
         with Image.open(io.BytesIO(row[f"{kind}_saliency"]["bytes"]), formats=["PNG"]) as image:
             stored = np.asarray(image)

@@ -35,7 +35,7 @@ SOURCES = ("s1", "s1", "s1", "s2", "s3", "s4")
 
 
 def gaussian_map(disks: list[list[float]]) -> tuple[np.ndarray, float]:
-    """The saliency map by its formula, pixel by pixel: 8-bit map, and peak of the mean over two annotators."""
+    """The saliency map by its formula, pixel by pixel: 8-bit map, and peak."""
     sigma = HEIGHT / 40
     total = np.zeros((HEIGHT, WIDTH))
     for x, y in disks:
@@ -44,7 +44,7 @@ def gaussian_map(disks: list[list[float]]) -> tuple[np.ndarray, float]:
         total += np.exp(-(dx**2 + dy**2) / (2 * sigma**2))
     peak = float(total.max())
     scaled = total / peak if peak else total
-    return np.rint(scaled * 255).astype(np.uint8), peak / 2
+    return np.rint(scaled * 255).astype(np.uint8), peak
 
 
 def encoded(pixels: np.ndarray, form: str = "PNG") -> dict[str, Any]:

@@ -94,6 +94,10 @@ def test_task_and_size_are_among_the_known_ones(manifest: dict[str, Any]) -> Non
         ("Apache License 2.0", {"license": "apache-2.0"}),
         ("MIT License", {"license": "mit"}),
         ("Terms of Ours!", {"license": "other", "license_name": "terms-of-ours"}),
+        (
+            "mixed, see the licence of each pair",
+            {"license": "other", "license_name": "mixed-see-the-licence-of-each-pair"},
+        ),
         ("???", {"license": "other", "license_name": "unnamed"}),
         (
             "https://example.org/terms",
