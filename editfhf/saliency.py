@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from annotation.records import DISK_RADIUS_PER_HEIGHT
+from editfhf.png import encode_grey
 from mos.errors import UserError
 
 Profile = Literal["gaussian", "disk*gaussian", "union+blur"]
@@ -36,13 +37,6 @@ _CHUNK = 4096  # disks multiplied at once, which bounds memory
 _SPACING = 1 / 16  # of the samples of the disk*gaussian kernel, in sigma
 _LEAST_TERM = 1e-5  # separable terms of that kernel that stay below are left out
 _MOST_RATIO = 64.0  # radius / sigma: a sharper disk*gaussian needs too many terms
-
-# OpenCV's compression level resets the strategy, so it comes first
-_PNG = (
-    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
-)
 
 Points = Sequence[Sequence[float]] | np.ndarray
 
@@ -118,17 +112,15 @@ def render(
 
 
 def quantise(saliency: np.ndarray) -> np.ndarray:
-    """uint8 [H, W] from float32 [H, W] in [0, 1]: 255 times the value, halves rounded up."""
+    """uint8 [H, W] from float32 [H, W] in [0, 1]: 255 times the value, rounded to the nearest level."""
     if saliency.size and not (saliency.min() >= 0 and saliency.max() <= 1):
         raise ValueError(f"saliency must lie in [0, 1], but got [{saliency.min()}, {saliency.max()}]")
-    return _grey(np.array(saliency, np.float32))
+    return _grey(np.asarray(saliency, np.float32))
 
 
 def encode(grey: np.ndarray) -> bytes:
-    """PNG (8-bit, one channel, no metadata) of uint8 [H, W], the same bytes for the same pixels and OpenCV version."""
-    if grey.dtype != np.uint8 or grey.ndim != 2 or not grey.size:
-        raise ValueError(f"grey must be a uint8 array [H, W], but got {grey.dtype} {grey.shape}")
-    return _empty_png(*grey.shape) if cv2.countNonZero(grey) == 0 else _png(grey)
+    """PNG (8-bit, one channel, no metadata) of uint8 [H, W], the same bytes for the same pixels."""
+    return encode_grey(grey)
 
 
 def png(
@@ -147,27 +139,18 @@ def png(
     grey = np.zeros((height, width), np.uint8)
     for band in bands:
         grey[band.rows, band.columns] = _grey(band.values)
-    return _png(grey), peak
+    return encode_grey(grey), peak
 
 
 def _grey(values: np.ndarray) -> np.ndarray:
-    """uint8 levels of float32 values in [0, 1], which are overwritten."""
-    values *= np.float32(255)
-    values += np.float32(0.5)
-    return values.astype(np.uint8)
-
-
-def _png(grey: np.ndarray) -> bytes:
-    done, encoded = cv2.imencode(".png", grey, _PNG)
-    if not done:
-        raise RuntimeError(f"OpenCV could not encode a grey image of shape {grey.shape}")
-    return encoded.tobytes()
+    """uint8 levels of float32 values in [0, 1], in one pass."""
+    return cv2.convertScaleAbs(values, alpha=255)
 
 
 @lru_cache(maxsize=64)
 def _empty_png(height: int, width: int) -> bytes:
     """Most maps are empty: one kind of flaw, or none."""
-    return _png(np.zeros((height, width), np.uint8))
+    return encode_grey(np.zeros((height, width), np.uint8))
 
 
 def _scaled(

@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExe
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import forkserver
 from typing import Any, Literal, TypeVar
 
 from mos.errors import UserError
@@ -86,6 +87,8 @@ def pool(kind: Kind = "local", workers: int | None = None, scheduler: str | None
 def _processes(workers: int) -> Iterator[Executor]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["editfhf.build.worker"])
+    with _environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"):
+        forkserver.ensure_running()
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
     try:
         yield pool
@@ -96,6 +99,21 @@ def _processes(workers: int) -> Iterator[Executor]:
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Workers start from here: one thread each, or as many workers as cores would fight over the cores."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _ignore_interrupt() -> None:
