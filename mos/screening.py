@@ -72,7 +72,7 @@ def _decide(
 
 
 def _on_grid(value: float, decimals: int) -> int:
-    return round(value * 10**decimals) if decimals >= 0 else round(value / 10**-decimals)
+    return round(Fraction(value) * Fraction(10) ** decimals)
 
 
 class RaterShares(NamedTuple):

@@ -63,16 +63,12 @@ def code(
     >>> len(ratings), problems[0].reason, problems[0].message
     (1, 'out_of_scale', 'the score 7.0 is outside the scale from 1 to 5; correct it')
     """
-    missing = [name for name in _COLUMNS if name not in table.column_names]
-    if missing:
-        raise UserError(f"The table of ratings lacks {', '.join(missing)}; it has {', '.join(table.column_names)}.")
-    if scale is not None and not scale[0] < scale[1]:
-        raise UserError(f"The scale must go from a lower to a higher number; got {scale[0]:g} to {scale[1]:g}.")
+    _check(table, scale)
     item, rater, found = (code_labels(table[name], name) for name in ("item", "rater", "dimension"))
-    scores = code_scores(table["score"])
     known = _known_dimensions(found, dimensions)
     dimension = _translation(found.labels, known)[found.codes]
-
+    scores = code_scores(table["score"])
+    values = scores.values
     reasons = _reasons(
         {
             "missing_item": item.codes < 0,
@@ -81,41 +77,51 @@ def code(
             "unknown_dimension": dimension < 0,
             "missing_score": scores.missing,
             "not_a_number": scores.unreadable,
-            "nan_score": np.isnan(scores.values),
-            "infinite_score": np.isinf(scores.values),
-            "out_of_scale": np.zeros(0, bool)
-            if scale is None
-            else (scores.values < scale[0]) | (scores.values > scale[1]),
+            "nan_score": np.isnan(values),
+            "infinite_score": np.isinf(values),
+            "out_of_scale": (values < scale[0]) | (values > scale[1]) if scale else np.zeros(0, bool),
         }
     )
-    bad = np.flatnonzero(reasons.codes)
-    problems = _problems(table, bad, reasons, found, known, scale)
+    problems = _problems(table, np.flatnonzero(reasons.codes), reasons, found, known, scale)
 
     key = (item.codes.astype(np.int64) * len(known) + dimension) * len(rater.labels) + rater.codes
-    good = np.flatnonzero(reasons.codes == 0)
-    key = key[good] if len(bad) else key
-    order = _stable_order(key)
-    key = key[order]
-    again = np.concatenate([[False], key[1:] == key[:-1]]) if len(key) else np.zeros(0, bool)
-    good = good[order]
+    rows, again = _ordered(key, np.flatnonzero(reasons.codes == 0))
     if again.any():
-        problems = sorted(problems + _duplicates(table, good, again), key=lambda problem: problem.row)
-        good = good[~again]
-    score = scores.values[good]
+        problems = sorted(problems + _duplicates(table, rows, again), key=lambda problem: problem.row)
+        rows = rows[~again]
+    score = values[rows]
     if scale is None:
-        scale = (float(score.min()), float(score.max())) if len(score) else (np.nan, np.nan)
+        scale = (score.min(), score.max()) if len(score) else (np.nan, np.nan)
     ratings = Ratings(
         items=item.labels,
         raters=rater.labels,
         dimensions=pa.array(known, pa.string()),
-        item=item.codes[good],
-        rater=rater.codes[good],
-        dimension=dimension[good],
+        item=item.codes[rows],
+        rater=rater.codes[rows],
+        dimension=dimension[rows],
         score=score,
-        index=good.astype(np.int64),
+        index=rows.astype(np.int64),
         scale=(float(scale[0]), float(scale[1])),
     )
     return ratings, problems
+
+
+def _check(table: pa.Table, scale: tuple[float, float] | None) -> None:
+    missing = [name for name in _COLUMNS if name not in table.column_names]
+    if missing:
+        raise UserError(f"The table of ratings lacks {', '.join(missing)}; it has {', '.join(table.column_names)}.")
+    if scale is not None and not scale[0] < scale[1]:
+        raise UserError(f"The scale must go from a lower to a higher number; got {scale[0]:g} to {scale[1]:g}.")
+
+
+def _ordered(key: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`rows` by ascending key, in table order where keys are equal; and whether each repeats the key before it."""
+    key = key[rows] if len(rows) < len(key) else key
+    order = _stable_order(key)
+    key = key[order]
+    again = np.zeros(len(key), bool)
+    again[1:] = key[1:] == key[:-1]
+    return rows[order], again
 
 
 def _known_dimensions(found: Coded, dimensions: Sequence[str] | None) -> list[str]:

@@ -57,7 +57,7 @@ def test_order_changes_nothing(scores: list[Fraction], random: object) -> None:
     assert [straight[i] for i in order] == shuffled
 
 
-@pytest.mark.parametrize("unit", [1.0, 0.1, 0.01, 1e-6, 1e6])
+@pytest.mark.parametrize("unit", [1.0, 0.1, 0.01, 1e-6, 1e6, 2.0**-400])
 def test_a_rating_exactly_on_the_threshold_stays(unit: float) -> None:
     # 1, 1, 1, 1, 6: mean 2, population variance 4; the 6 lies exactly two deviations above.
     assert flags([unit * s for s in (1, 1, 1, 1, 6)], ddof=0) == [False] * 5
