@@ -1,0 +1,69 @@
+# `make demo` and `make test` do all of their own set-up: a virtual environment in .venv, packages, and for the tests
+# Debian's chromium. What is installed already is not installed again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+CHROMIUM := /usr/bin/chromium
+
+# A stamp holds for one state of the requirements: change them, and the next run installs what is new.
+REQUIREMENTS := $(shell cat setup.cfg pyproject.toml constraints.txt | sha256sum | cut -c 1-16)
+installed = $(VENV)/.installed-$(1)-$(REQUIREMENTS)
+
+.PHONY: help demo test bench lint clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(call installed,simulate)  ## simulate a corpus and build a dataset from it, in demo/
+	@[[ -e demo/corpus/corpus.yaml ]] || $(BIN)/editfhf simulate demo/corpus --pairs 120
+	@$(BIN)/editfhf build demo/corpus demo/dataset --update
+	@echo
+	@echo "Look at it: demo/dataset/report.html"
+	@echo "Open it:    $(BIN)/python -c \"import datasets; print(datasets.load_dataset('demo/dataset'))\""
+
+test: $(call installed,test) $(CHROMIUM)  ## the whole test suite
+	@$(BIN)/python -m pytest
+
+bench: $(call installed,bench)  ## every benchmark, one JSON line a measure
+	@for script in tests/benchmarks/bench_*.py; do echo "# $$script" >&2; $(BIN)/python "$$script"; done
+
+lint: $(call installed,test)  ## format, lint, types, and the direction of the house
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean:  ## remove the demo, the virtual environment and every cache
+	rm -rf demo build dist *.egg-info $(VENV)
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find mos annotation editfhf training refiner tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.installed-%-$(REQUIREMENTS): | $(VENV)/.created
+	@echo "Installing editfhf[$*] into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@rm -f $(VENV)/.installed-$*-*
+	@touch $@
+
+# A virtual environment that works is kept, whoever made it; half of one is made again.
+$(VENV)/.created:
+	@if $(BIN)/python -m pip --version > /dev/null 2>&1; then exit 0; fi; \
+	python=$$(command -v python3.11 || command -v python3 || true); \
+	if [[ -z $$python ]] || ! "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "EditFHF needs Python 3.11 or later, found $$("$${python:-false}" --version 2>&1 || echo none)." \
+			"Install it (Debian: apt-get install python3 python3-venv) and run make again." >&2; exit 1; \
+	fi; \
+	"$$python" -m venv --clear $(VENV)
+	@touch $@
+
+$(CHROMIUM):
+	@if [[ $$(id -u) -ne 0 ]] || ! command -v apt-get > /dev/null; then \
+		echo "The tests of the report page need chromium at $(CHROMIUM)." \
+			"Install it (Debian: sudo apt-get install chromium) and run make test again." >&2; exit 1; \
+	fi
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
