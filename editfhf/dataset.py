@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,7 +53,6 @@ def load(
         UserError: an unknown config or split, a folder that is no dataset, a repository that cannot be found.
     """
     import datasets
-    from datasets.exceptions import DatasetNotFoundError
 
     _known(config, CONFIGS, "config")
     where = Path(path_or_repo)
@@ -67,12 +67,34 @@ def load(
     if split is not None and "+" not in split:
         known = [name for name in SPLITS if name in present] if config == "default" else ["train"]
         _known(split.partition("[")[0], known, f"split of config {config!r}")
-    try:
+    with _one_sentence(str(path_or_repo), revision):
         return datasets.load_dataset(str(path_or_repo), config, split=split, streaming=streaming, revision=revision)
-    except DatasetNotFoundError:
+
+
+@contextmanager
+def _one_sentence(where: str, revision: str | None) -> Iterator[None]:
+    """What a user can do something about, as one sentence."""
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub.errors import HFValidationError
+
+    at = f" at revision {revision!r}" if revision else ""
+    try:
+        yield
+    except (DatasetNotFoundError, HFValidationError):
         raise UserError(
-            f"No dataset {str(path_or_repo)!r}: there is no such folder, and no such repository that this account may "
-            "read on the Hub. Check the name, or log in with `hf auth login`."
+            f"No dataset {where!r}{at}: there is no such folder, and no such repository that this account may read on "
+            "the Hub. Check the name, or log in with `hf auth login`."
+        ) from None
+    except (ConnectionError, TimeoutError):
+        raise UserError(
+            f"No folder {where!r}, and the Hub cannot be reached to look for a repository of this name. Check the name "
+            "and the network."
+        ) from None
+    except ValueError as error:
+        if not str(error).startswith(("BuilderConfig", "Unknown split")):
+            raise
+        raise UserError(
+            f"{where!r}{at} is no dataset that editfhf built, or lacks this table or split: {error}"
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.editfhf import hub_double, sample_dataset
@@ -269,6 +272,30 @@ def test_a_name_that_is_none(client: Client, sound: Path, repo: str) -> None:
     assert "expected 'user/name'" in refused.stderr
 
 
-def test_loading_what_is_not_there_is_one_sentence(client: Client) -> None:
-    code = "import editfhf; editfhf.load('me/absent')"
-    assert "UserError: No dataset 'me/absent'" in client.run("-c", code).stderr
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        ("'me/absent'", "No dataset 'me/absent'"),
+        ("'me/other', revision='v9'", "No dataset 'me/other' at revision 'v9'"),
+        ("'me/other', 'ratings'", "is no dataset that editfhf built"),
+        ("'me/other', split='test'", "lacks this table or split"),
+        ("'a b/c'", "No dataset 'a b/c'"),
+    ],
+)
+def test_loading_what_is_not_there_is_one_sentence(hub: Hub, client: Client, call: str, sentence: str) -> None:
+    hub.create("me/other", {"data/train-00000-of-00001.parquet": one_column()})
+    last = client.run("-c", f"import editfhf; editfhf.load({call})").stderr.strip().splitlines()[-1]
+    assert last.startswith("mos.errors.UserError: ")
+    assert sentence in last
+
+
+def one_column() -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"a": [1]}), stream)
+    return stream.getvalue()
+
+
+def test_loading_without_a_network_is_one_sentence(client: Client) -> None:
+    code = "import editfhf; editfhf.load('me/six')"
+    said = client.run("-c", code, HF_HUB_OFFLINE="1").stderr
+    assert "UserError: No folder 'me/six', and the Hub cannot be reached" in said
