@@ -24,6 +24,7 @@ class Painter:
     """How to draw a flaw, the height of its box (shares of the picture's, before severity), width over height, words.
 
     busy: the flaw shows only where there is detail.  cover: least share of the box that must change visibly.
+    high: the flaw belongs into the upper part of the picture.
     """
 
     draw: Draw
@@ -32,6 +33,7 @@ class Painter:
     aspect: float = 1.0
     busy: bool = False
     cover: float = 0.25
+    high: bool = False
 
 
 PAINTERS: dict[str, tuple[Painter, ...]] = {
@@ -40,7 +42,7 @@ PAINTERS: dict[str, tuple[Painter, ...]] = {
         Painter(structure.ghosted, "a second copy of it is laid next to it", (0.16, 0.28), 1.8, busy=True),
     ),
     "blending": (Painter(structure.pasted, "a pale halo and a hard seam surround it"),),
-    "physics_placement": (Painter(structure.floating, "a heavy object floats in the air"),),
+    "physics_placement": (Painter(structure.floating, "a heavy object floats in the air", high=True),),
     "scale_perspective": (Painter(structure.misfit, "an object is squeezed flat and far too wide", (0.16, 0.26), 1.4),),
     "light_shadow": (
         Painter(surface.false_shadow, "a hard dark shadow falls across without anything casting it", (0.22, 0.4)),
@@ -109,6 +111,7 @@ def _painted(
 
 def _place(painter: Painter, image: Image, taken: list[Box], size: float, rng: np.random.Generator) -> Box | None:
     height, width = image.shape[:2]
+    taken = [*taken, Box(0, 0.6 * height, width, height)] if painter.high else taken
     places = [
         free_box(rng, height, width, (size, size * painter.aspect), taken) for _ in range(5 if painter.busy else 1)
     ]
