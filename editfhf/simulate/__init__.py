@@ -18,7 +18,7 @@ simulation knows:
     annotator_id, careless, behaviour (honest, random, straight, inverted), bias and inconsistency (standard deviation)
 
 What it cannot do: hands and bodies break only on the drawn toy figure, faces on it and on two photos; the tasks about
-people, scene_background and the type `other` do not occur.  Every draw comes from a generator keyed by the seed and the
+people and the type `other` do not occur.  Every draw comes from a generator keyed by the seed and the
 index of a source or pair, so that the bytes depend on the options alone.
 """
 

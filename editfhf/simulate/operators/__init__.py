@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from editfhf.simulate.operators import geometry, objects, text, tones
+from editfhf.simulate.operators import backdrops, geometry, objects, text, tones
 from editfhf.simulate.operators.edit import Edit, Failing, Outcome
 from editfhf.simulate.operators.restoration import DAMAGES, damaged, restore
 from editfhf.simulate.scene import Scene
@@ -25,6 +25,7 @@ OPERATORS: dict[str, Operator] = {
     "text_replace": text.replace_words,
     "text_style": text.restyle,
     "text_translate": text.translate,
+    "scene_background": backdrops.background,
     "zoom_in": geometry.zoom,
     "outpaint": geometry.outpaint,
     **{task: partial(tones.look, task) for task in tones.LOOKS},

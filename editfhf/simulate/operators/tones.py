@@ -68,8 +68,15 @@ def _winter(image: Image, rng: np.random.Generator) -> Image:
     return clipped(cold * (1 - 0.75 * cover) + 246 * 0.75 * cover)
 
 
-def _painting(image: Image, _: np.random.Generator) -> Image:
-    return np.asarray(cv2.stylization(image, sigma_s=image.shape[0] / 8, sigma_r=0.5), np.uint8)
+def _painting(image: Image, rng: np.random.Generator) -> Image:
+    """Flat washes that dry darker at their rims, paled by grainy paper."""
+    height, width = image.shape[:2]
+    wash = np.asarray(cv2.edgePreservingFilter(image, flags=1, sigma_s=60, sigma_r=0.6), np.uint8)
+    grey = cv2.cvtColor(wash, cv2.COLOR_RGB2GRAY)
+    rim = cv2.GaussianBlur(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), (0, 0), 1)
+    blotches = 0.72 + 0.28 * noise(rng, height, width, height / 7)[..., None]
+    paper = 250 + rng.normal(0, 5, (height, width, 1))
+    return clipped((wash * blotches + paper * (1 - blotches)) - 0.5 * rim[..., None].astype(np.float32))
 
 
 def _mosaic(image: Image, rng: np.random.Generator) -> Image:
