@@ -112,6 +112,10 @@ class Points(NamedTuple):
     disks: NDArray[np.float32]
     groups: list[int]
 
+    def groups_for(self, profile: Profile) -> list[int] | None:
+        """The groups that the builder draws with: Gaussians add up over everybody, only a union is taken by person."""
+        return self.groups if profile == "union+blur" else None
+
 
 def render_maps(
     marks: Iterable[Mapping[str, Any]],
@@ -136,19 +140,13 @@ def render_maps(
     Returns:
         Per kind ("artifact", "failure") a float32 [H, W] map in [0, 1], its maximum 1 unless there is no disk.
     """
-    points = accepted_points(marks, regions)
-    return {kind: draw(points[kind], height, width, sigma, profile)[0] for kind in KINDS}
-
-
-def draw(
-    points: Points, height: int, width: int, sigma: float | None = None, profile: Profile = "gaussian"
-) -> tuple[NDArray[np.float32], float]:
-    """One map as the builder draws it, float32 [H, W] in [0, 1], and its peak."""
     from editfhf.saliency import render
 
-    # The Gaussians add up over everybody; only a union is taken person by person.
-    groups = points.groups if profile == "union+blur" else None
-    return render(points.disks, height, width, sigma=sigma, profile=profile, groups=groups)
+    maps: dict[Kind, NDArray[np.float32]] = {}
+    for kind, points in accepted_points(marks, regions).items():
+        groups = points.groups_for(profile)
+        maps[kind], _ = render(points.disks, height, width, sigma=sigma, profile=profile, groups=groups)
+    return maps
 
 
 def accepted_points(marks: Iterable[Mapping[str, Any]], regions: Collection[str] | None = None) -> dict[Kind, Points]:

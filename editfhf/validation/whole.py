@@ -66,13 +66,26 @@ def _manifest(root: Path) -> tuple[dict[str, Any] | None, list[Issue]]:
         manifest = read_manifest(root)
     except UserError as found:
         return None, [error(MANIFEST, str(found))]
-    wanted = {"corpus": dict, "options": dict, "outputs": list, "splits": dict, "versions": dict}
-    for key, kind in wanted.items():
-        if not isinstance(manifest.get(key), kind):
+    for key, is_right in _SHAPES.items():
+        if not is_right(manifest.get(key)):
             return None, [error(MANIFEST, f"has no {key!r} that could be read: build the dataset again")]
-    if not all(isinstance(output, dict) for output in manifest["outputs"]):
-        return None, [error(MANIFEST, "lists outputs that are no objects: build the dataset again")]
     return manifest, []
+
+
+def _is_output(output: Any) -> bool:
+    if not isinstance(output, dict) or isinstance(output.get("bytes"), bool):
+        return False
+    return isinstance(output.get("bytes"), int) and isinstance(output.get("rows"), int | None)
+
+
+_SECTIONS = ("saliency", "images")
+_SHAPES: dict[str, Callable[[Any], bool]] = {
+    "corpus": lambda found: isinstance(found, dict) and all(isinstance(text, str | None) for text in found.values()),
+    "options": lambda found: isinstance(found, dict) and all(isinstance(found.get(key, {}), dict) for key in _SECTIONS),
+    "outputs": lambda found: isinstance(found, list) and all(map(_is_output, found)),
+    "splits": lambda found: isinstance(found, dict) and all(isinstance(split, dict) for split in found.values()),
+    "rejected": lambda found: isinstance(found, dict),
+}
 
 
 def _pictures(manifest: Mapping[str, Any], deep: bool) -> Pictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import DatasetCard
+from typer.testing import CliRunner
 
 import editfhf
 from editfhf.build import BuildOptions, Running, build, check_corpus
+from editfhf.cli import app
 from editfhf.dataset import features
 from editfhf.features import CONFIGS
 from editfhf.validation import check_dataset
@@ -56,11 +59,20 @@ def test_so_does_a_build_with_other_options(corpus: Path, tmp_path: Path, option
     assert check_dataset(tmp_path / "dataset", deep=True) == []
 
 
+def test_a_sound_corpus_has_no_error(corpus: Path) -> None:
+    said = CliRunner().invoke(app, ["validate", str(corpus), "--json"])
+    assert said.exit_code == 0
+    assert {issue["severity"] for issue in json.loads(said.stdout)} <= {"warning"}
+
+
 def test_so_does_a_build_of_a_damaged_corpus(corpus: Path, tmp_path: Path) -> None:
     damaged = Path(shutil.copytree(corpus, tmp_path / "corpus"))
     first = sorted((damaged / "images").rglob("*.*"))[0]
     first.write_bytes(first.read_bytes()[:200])
     assert any(found.what == "image" for found in check_corpus(damaged))
+    said = CliRunner().invoke(app, ["validate", str(damaged)])
+    assert said.exit_code == 1
+    assert "broken_image" in said.stdout
     summary = build(damaged, tmp_path / "dataset", None, ONE)
     assert summary.rejected["total"] > 0
     assert check_dataset(tmp_path / "dataset", deep=True) == []

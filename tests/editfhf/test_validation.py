@@ -99,9 +99,17 @@ def test_a_link_that_leads_out_of_the_dataset(root: Path, tmp_path: Path) -> Non
     assert "is not there" in only(check_files(root))
 
 
-@pytest.mark.parametrize("key", ["outputs", "splits", "corpus", "options"])
-@pytest.mark.parametrize("value", [None, 3, [3]])
+@pytest.mark.parametrize("key", ["outputs", "splits", "corpus", "options", "rejected"])
+@pytest.mark.parametrize("value", [None, 3, [3], [{"path": "a"}], [{"path": "a", "bytes": "1"}]])
 def test_a_manifest_of_another_shape(root: Path, key: str, value: object) -> None:
+    change_manifest(root, lambda manifest: manifest.update({key: value}))
+    assert "build the dataset again" in only(check_dataset(root))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("splits", {"train": 3}), ("corpus", {"name": []}), ("options", {"saliency": 3})]
+)
+def test_a_manifest_with_odd_values(root: Path, key: str, value: object) -> None:
     change_manifest(root, lambda manifest: manifest.update({key: value}))
     assert "build the dataset again" in only(check_dataset(root))
 
