@@ -1,0 +1,120 @@
+"""The tables of docs/dataset.md that the code decides: `python docs/tables.py` writes them, a test compares them.
+
+A table lies between `<!-- name -->` and `<!-- /name -->`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from editfhf.build.options import BuildOptions
+from editfhf.card import descriptions, table
+from editfhf.features import CONFIGS, Feature, columns
+
+PAGE = Path(__file__).with_name("dataset.md")
+
+MEANINGS = {
+    "saliency.profile": "What a disk adds: a Gaussian, a blurred flat disk, or its part of a person's blurred union.",
+    "mos.method": "The paper's: 2-sigma screening, exclusion of raters, z-scores.",
+    "mos.scale": "Lowest and highest score on the sliders; others are set aside.",
+    "mos.outlier_sigma": "A rating further than this many standard deviations from its pair's mean is an outlier.",
+    "mos.max_outlier_share": "A rater with a larger share of outliers is excluded.",
+    "mos.min_ratings": "A pair with fewer remaining ratings in a dimension has no score there.",
+    "split.train": "Share of the sources, in proportion to the other two.",
+    "split.validation": "The same; 0 for no such split.",
+    "split.test": "The same; 0 for no such split.",
+    "split.seed": "Which of the equally good deals is taken.",
+    "shards.row_group": "Rows per row group; fewer where pictures are large.",
+}
+"""Of options whose field has no description of its own."""
+
+
+def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every option that holds a value, by its dotted name, in the order of the code."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from leaves(field.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+def options() -> str:
+    """The options of a build: name, default, what is allowed, meaning."""
+    rows = []
+    for name, field in leaves(BuildOptions):
+        schema = _schema(name)
+        meaning = field.description or MEANINGS[name]
+        rows.append((f"`{name}`", f"`{_plain(field.default)}`", _allowed(schema), meaning))
+    return table(("option", "default", "allowed", "meaning"), rows)
+
+
+def _schema(name: str) -> dict[str, Any]:
+    *sections, last = name.split(".")
+    schema = BuildOptions.model_json_schema()
+    at = schema
+    for section in sections:
+        at = schema["$defs"][at["properties"][section]["$ref"].rpartition("/")[2]]
+    found: dict[str, Any] = at["properties"][last]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{word}`" for word in schema.get("enum", [schema.get("const")]))
+    bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    limits = " ".join(f"{word} {schema[key]:g}" for key, word in bounds.items() if key in schema)
+    kinds = {"string": "text", "number": "number", "integer": "whole number", "boolean": "true, false"}
+    return f"{kinds.get(schema['type'], 'two numbers')} {limits}".strip()
+
+
+def config(name: str) -> str:
+    """The columns of one config: name, type, meaning."""
+    said = descriptions()[name]
+    return table(("column", "type", "meaning"), [(f"`{c}`", _type(f), said[c]) for c, f in columns(name).items()])
+
+
+def region() -> str:
+    """The fields of a region."""
+    said = descriptions()["region"]
+    fields = columns("default")["artifact_regions"]["feature"]
+    return table(("field", "type", "meaning"), [(f"`{c}`", _type(f), said[c]) for c, f in fields.items()])
+
+
+def _type(feature: Feature) -> str:
+    match feature.get("_type"):
+        case "Value":
+            return str(feature["dtype"])
+        case "List":
+            inner = _type(feature["feature"])
+            return f"{feature['length']} x {inner}" if "length" in feature else f"list of {inner}"
+        case None:
+            return "region"
+        case other:
+            return f"{other} ({feature['mode']})" if "mode" in feature else str(other)
+
+
+def written(text: str) -> str:
+    """The page with every table as it should be."""
+    tables = {"options": options(), "region": region()} | {name: config(name) for name in CONFIGS}
+    for name, rows in tables.items():
+        before, opening, rest = text.partition(f"<!-- {name} -->\n")
+        _, closing, after = rest.partition(f"<!-- /{name} -->")
+        if not closing:
+            raise SystemExit(f"{PAGE.name} must hold <!-- {name} --> and, after it, <!-- /{name} -->.")
+        text = before + opening + rows + "\n" + closing + after
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
