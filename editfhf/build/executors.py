@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import forkserver
+from threading import Event
 from typing import Any, Literal, TypeVar
 
 from mos.errors import UserError
@@ -46,13 +47,18 @@ class Pool:
     def __init__(self, executor: Executor, window: int) -> None:
         self._executor = executor
         self._window = window
+        self._stopped = Event()
+
+    def stop(self) -> None:
+        """Begin no more calls: `run` in another thread ends after those under way."""
+        self._stopped.set()
 
     def run(self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:
         """Results of `function(*call)` as they finish; on the first error the calls not yet begun are cancelled."""
         waiting = iter(calls)
         running: set[Future[T]] = set()
         try:
-            while True:
+            while not self._stopped.is_set():
                 for call in islice(waiting, self._window - len(running)):
                     running.add(self._executor.submit(function, *call))
                 if not running:

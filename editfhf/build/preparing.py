@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,12 @@ EXPLAINED = {
 
 @dataclass(frozen=True)
 class Looked:
-    """The corpus after a look at every pair and every picture."""
+    """The corpus after a look at every pair, every picture and everything people said."""
 
     reading: Reading
     found: dict[str, Picture]
     images: dict[str, Any]
+    spool: Spool
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,21 @@ class Prepared:
 
 
 def look(context: Context, pool: Pool) -> Looked:
-    """Read the pairs and check their pictures."""
+    """Read the pairs, check their pictures in the workers, and meanwhile read what people said, here."""
     reading = read_pairs(context.corpus, context.reject)
-    found = validating.check_pictures(context, pool, reading.pairs)
-    return Looked(reading, found, validating.identity(found))
+    with ThreadPoolExecutor(1) as aside:
+        checking = aside.submit(validating.check_pictures, context, pool, reading.pairs)
+        try:
+            spool = _read(context, reading)
+            found = checking.result()
+        except BaseException:
+            pool.stop()
+            raise
+    return Looked(reading, found, validating.identity(found), spool)
 
 
 def prepare(context: Context, looked: Looked) -> Prepared:
-    """Read what people said, score it, deal the sources and plan the shards.
+    """Score what was read, deal the sources and plan the shards.
 
     Raises:
         UserError: no pair is left.
@@ -64,13 +73,12 @@ def prepare(context: Context, looked: Looked) -> Prepared:
     counts["pairs_read"], counts["pairs_usable"] = len(reading.pairs), len(usable)
     if not usable:
         raise UserError(_nothing_left(context, len(reading.pairs)))
-    spool = _read(context, reading)
     _explain_rejected_pairs(context, reading, usable)
     context.watcher.begin("Scoring ratings", None)
     scored = score_ratings(reading.ratings, set(usable), context.options.mos, context.reject)
     people = _people(context, reading, scored)
     dealt = _deal(context, [reading.pairs[ordinal] for ordinal in usable.values()], found)
-    planned = _plan(context, reading, usable, found, scored, dealt, people, spool)
+    planned = _plan(context, reading, usable, found, scored, dealt, people, looked.spool)
     splits = {pair_id: dealt[reading.pairs[ordinal].source_id] for pair_id, ordinal in usable.items()}
     return Prepared(reading, scored, people, splits, planned)
 
@@ -84,7 +92,6 @@ def _nothing_left(context: Context, pairs: int) -> str:
 
 
 def _read(context: Context, reading: Reading) -> Spool:
-    context.watcher.begin("Reading annotations", None)
     spool = Spool(context.space.area / "spool.sqlite")
     read_annotations(context.corpus, reading, spool, context.reject)
     spool.close()

@@ -16,7 +16,7 @@ from editfhf.build.pictures import Picture
 def check_pictures(context: Context, pool: Pool, pairs: Sequence[Pair]) -> dict[str, Picture]:
     """What was found of every picture that a pair names, by its path."""
     paths = sorted({path for pair in pairs for path in (pair.source, pair.edited)})
-    context.watcher.begin("Checking pictures", len(paths))
+    context.watcher.begin("Reading and checking", len(paths))
     cache, limits = context.running.cache, context.options.images
     known = pictures.known_good(cache) if cache else {}
     root = str(context.corpus.root.absolute())
