@@ -21,7 +21,7 @@ def stats(
     out: Annotated[
         Path | None, typer.Option("--out", help=f"Folder for {PAGE} and {FIGURES}/; nothing there is overwritten.")
     ] = None,
-    gallery: Annotated[int, typer.Option("--gallery", min=0, max=1000, help="Pairs shown on the page.")] = 24,
+    gallery: Annotated[int, typer.Option("--gallery", min=0, max=500, help="Pairs shown on the page.")] = 24,
 ) -> None:
     """Count, average and show what a dataset holds.
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from editfhf.figures.drawing import Drawing, short, ticks
-from editfhf.figures.wording import percent, words
+from editfhf.figures.wording import percent, rule, words
 from editfhf.statistics.records import Rater, Statistics
 
 MOST_RATERS = 40
+SCALE_CUT = 4
+"""The scale ends at this many times the limit, so that one careless rater does not flatten all others."""
+
 _LEFT, _RIGHT = 120.0, 440.0
 
 
@@ -28,45 +31,41 @@ def raters(statistics: Statistics) -> Drawing:
     )
     limit = statistics.outlier_limit
     ends = [value for rater in shown for value in (rater.outlier_share, rater.null_high) if value is not None]
-    high = max([limit, *ends]) * 1.08
+    high = max(0.01, min(max([limit, *ends]) * 1.08, limit * SCALE_CUT))
     for tick in ticks(0, high, 6):
         x = _across(tick, high)
         drawing.line(x, top, x, bottom)
         drawing.text(x, bottom + 15, percent(tick, 0 if high > 0.06 else 1), "soft small", "middle")
     for k, rater in enumerate(shown):
-        _rater(drawing, top + row * k, row, rater, high)
+        _rater(drawing, top + row * (k + 0.5), rater, high)
     x = _across(limit, high)
     drawing.line(x, top - 4, x, bottom, "limit")
-    drawing.text(x + 4, top - 1, f"limit {percent(limit, 0)}", "excluded small")
+    drawing.text(x + 4, top - 1, f"limit {rule(limit)}", "excluded small")
     rest = f" ({len(rated) - len(shown):,} more below)" if len(rated) > len(shown) else ""
-    drawing.text(
-        (_LEFT + _RIGHT) / 2,
-        bottom + 31,
-        f"share of the rater's ratings that are outliers{rest}",
-        "soft small",
-        "middle",
-    )
+    label = f"share of the rater's ratings that are outliers{rest}"
+    drawing.text((_LEFT + _RIGHT) / 2, bottom + 31, label, "soft small", "middle")
     return drawing
 
 
-def _rater(drawing: Drawing, top: float, row: float, rater: Rater, high: float) -> None:
-    y = top + row / 2
+def _rater(drawing: Drawing, y: float, rater: Rater, high: float) -> None:
     drawing.text(_LEFT - 10, y + 4, short(rater.annotator_id, _LEFT - 18), "ink small", "end")
     if rater.null_low is not None and rater.null_high is not None and rater.expected_share is not None:
-        left, right = _across(rater.null_low, high), _across(rater.null_high, high)
+        left, middle, right = (_across(x, high) for x in (rater.null_low, rater.expected_share, rater.null_high))
         band = f"{percent(rater.null_low)} to {percent(rater.null_high)}"
         tip = f"expected {percent(rater.expected_share)}, 95 % of honest raters {band}"
         drawing.rect(left, y - 5, right - left, 10, "band", tip, 2)
-        drawing.line(_across(rater.expected_share, high), y - 5, _across(rater.expected_share, high), y + 5, "axis")
-    tip = f"{rater.annotator_id}: {rater.outliers:,} of {rater.ratings:,} ratings, {percent(rater.outlier_share)}"
+        drawing.line(middle, y - 5, middle, y + 5, "axis")
+    share = rater.outlier_share or 0.0
     shape, look = ("diamond", "excluded") if rater.excluded else ("circle", "kept")
-    drawing.mark(
-        _across(rater.outlier_share or 0, high), y, shape, look, f"{tip}{', excluded' if rater.excluded else ''}"
-    )
+    outcome = ", excluded" if rater.excluded else ""
+    if share > high:
+        drawing.text(_RIGHT - 8, y + 4, f"{percent(share, 0)} →", "ink small", "end")
+    tip = f"{rater.annotator_id}: {rater.outliers:,} of {rater.ratings:,} ratings, {percent(share)}{outcome}"
+    drawing.mark(_across(share, high), y, shape, look, tip)
 
 
 def _across(share: float, high: float) -> float:
-    return _LEFT + (_RIGHT - _LEFT) * share / high
+    return _LEFT + (_RIGHT - _LEFT) * min(share / high, 1.0)
 
 
 def stages(statistics: Statistics) -> Drawing:

@@ -35,7 +35,16 @@ def decimal(value: float | None, digits: int = 1) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as a percentage, or a dash."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
+    return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def rule(share: float) -> str:
+    """A limit as a percentage, with the digits that it has.
+
+    >>> rule(0.05), rule(0.025)
+    ('5\xa0%', '2.5\xa0%')
+    """
+    return f"{100 * share:g}\N{NO-BREAK SPACE}%"
 
 
 def estimate(value: Estimate, digits: int = 1) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from annotation.flaws import definitions
 from annotation.records import DISK_RADIUS_PER_HEIGHT, KINDS
 from annotation.tasks import groups as group_titles
-from editfhf.figures.wording import SCORE_NAMES, decimal, percent, words
+from editfhf.figures.wording import SCORE_NAMES, decimal, percent, rule, words
 from editfhf.report.pictures import Shown
 from editfhf.statistics.records import SCORES, Estimate, Group, Statistics
 
@@ -54,7 +54,7 @@ def screening(statistics: Statistics) -> str:
     share = sum((rater.expected_share or 0) * rater.ratings for rater in rated) / sum(rater.ratings for rater in rated)
     return (
         f"If all {len(rated):,} raters were equally careful, {percent(share)} of their ratings would be outliers all "
-        f"the same, and the rule of {percent(statistics.outlier_limit, 0)} would leave out about "
+        f"the same, and the rule of {rule(statistics.outlier_limit)} would leave out about "
         f"{decimal(statistics.expected_exclusions)} of them by chance. It left out "
         f"{sum(rater.excluded for rater in rated):,}: an exclusion by itself does not show carelessness."
     )

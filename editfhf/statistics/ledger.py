@@ -15,6 +15,7 @@ from annotation.records import DIMENSIONS
 from editfhf.statistics.agreement import interval_alpha, mean_correlations
 from editfhf.statistics.records import Rater, RaterAgreement, Reason, Stage
 from editfhf.statistics.tables import codes, numbers, texts
+from mos.errors import UserError
 
 LIMIT = Fraction(1, 20)
 EXAMPLES = 3
@@ -111,16 +112,23 @@ def _agreement(dimension: str, label: str, picture: Any, person: Any, score: Any
 
 
 def stages(manifest: Mapping[str, Any]) -> tuple[Stage, ...]:
-    """The stages that the manifest tells, in their order."""
-    return tuple(
-        Stage(
-            stage=str(row["stage"]),
-            entered=int(row["in"]),
-            left=int(row["out"]),
-            set_aside=int(row.get("set_aside", 0)),
-            reasons={str(reason): int(count) for reason, count in sorted(row.get("reasons", {}).items())},
-        )
-        for row in manifest.get("stages", ())
+    """The stages that the manifest tells, in their order.  UserError when it does not tell them as ours do."""
+    try:
+        return tuple(_stage(row) for row in manifest.get("stages", ()))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise UserError(
+            "The manifest tells its stages in another form than this version: expected stage, in, out, reasons. "
+            "Build the dataset again."
+        ) from None
+
+
+def _stage(row: Mapping[str, Any]) -> Stage:
+    return Stage(
+        stage=str(row["stage"]),
+        entered=int(row["in"]),
+        left=int(row["out"]),
+        set_aside=int(row.get("set_aside", 0)),
+        reasons={str(reason): int(count) for reason, count in sorted(row.get("reasons", {}).items())},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -88,3 +89,11 @@ def test_a_heat_picture_is_one_colour_whose_opacity_rises_with_the_map() -> None
     assert pixels[0, 0, 3] == 0
     assert (np.diff(pixels[0, :, 3].astype(int)) >= 0).all()
     assert pixels[0, -1, 3] > 200
+
+
+def test_one_careless_rater_does_not_flatten_the_others(statistics: Statistics) -> None:
+    careless = replace(statistics.raters[0], outlier_share=0.9, excluded=True)
+    crowd = replace(statistics, raters=(careless, *statistics.raters[1:]))
+    text = figures.drawings(crowd)["raters"].svg(standalone=True)
+    assert "90\N{NO-BREAK SPACE}% →" in text
+    assert ">20\N{NO-BREAK SPACE}%<" in text and ">80\N{NO-BREAK SPACE}%<" not in text

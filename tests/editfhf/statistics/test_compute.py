@@ -239,3 +239,8 @@ def test_what_is_no_dataset_is_refused_in_one_sentence(tmp_path: Path, make_data
     next((broken / "data").iterdir()).write_bytes(b"PAR1 is not enough")
     with pytest.raises(UserError, match="not a readable Parquet file"):
         compute(broken)
+
+
+def test_a_manifest_of_another_form_is_refused(dataset: Path) -> None:
+    with pytest.raises(UserError, match="stages in another form"):
+        compute(dataset, {"stages": [{"name": "pairs"}]})
