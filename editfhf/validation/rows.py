@@ -94,8 +94,8 @@ def _check_score(row: Row, dimension: str) -> Iterator[str]:
 def overall(scores: list[float | None]) -> float | None:
     """Eq. 5 of the paper: the weighted geometric mean of the three scores, a negative one counting as 0.
 
-    >>> overall([100.0, 1.0, 1.0]), overall([-1.0, 50.0, 50.0])
-    (3.981071705534973, 0.0)
+    >>> overall([1.0, 1.0, 1.0]), overall([-1.0, 50.0, 50.0])
+    (1.0, 0.0)
     """
     if any(score is None for score in scores):
         return None
