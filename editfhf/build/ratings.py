@@ -22,6 +22,7 @@ from mos.table import Problem, Ratings, code, read_columns
 Reject = Callable[[Rejection], None]
 
 COLUMNS = ("item", "rater", "dimension", "score", "rated_at", "file", "row")
+TEXTS = ("item", "rater", "dimension", "rated_at")
 CHUNK = 30_000
 
 
@@ -41,29 +42,34 @@ class RatingRows:
         """Add a long table; rows of unknown pairs and rows that cannot be read are set aside."""
         try:
             table, problems = read_columns(path)
+            table = _readable(table)
         except UserError as error:
             reject(Rejection("file", file, 1, "broken_table", str(error).replace(f"{path.parent}/", "")))
+            return
+        except pa.ArrowException as error:
+            message = f"expected columns of UTF-8 text and a column of numbers: {str(error).splitlines()[0][:200]}"
+            reject(Rejection("file", file, 1, "broken_table", message))
             return
         for problem in problems:
             repaired = problem.reason == "byte_order_mark"
             what = "file" if repaired else "rating"
             reject(Rejection(what, file, problem.row, problem.reason, problem.message, repaired=repaired))
-        item = pc.utf8_trim_whitespace(pc.cast(table["item"], pa.string()))
-        unknown = pc.invert(pc.is_in(item, value_set=pa.array(list(known), pa.string())))
-        unknown = pc.and_(pc.and_(unknown, pc.is_valid(item)), pc.not_equal(item, ""))
+        item = table["item"]
+        named = pc.not_equal(pc.fill_null(item, ""), "")
+        unknown = pc.and_(named, pc.invert(pc.is_in(item, value_set=pa.array(list(known), pa.string()))))
         for row, pair_id in zip(
             table["row"].filter(unknown).to_pylist(), item.filter(unknown).to_pylist(), strict=True
         ):
             message = f"expected a pair of pairs.jsonl, but got {pair_id[:80]!r}: add the pair or remove the rating"
             reject(Rejection("rating", file, row, "unknown_pair", message, pair_id=pair_id))
-        kept = table.set_column(table.column_names.index("item"), "item", item).filter(pc.invert(unknown))
+        kept = table.filter(pc.invert(unknown))
         files = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(kept), np.int32)), [file])
         self._chunks.append(kept.append_column("file", files).select(COLUMNS))
 
     def table(self) -> pa.Table:
         """Every rating as item, rater, dimension, score, rated_at, file, row."""
         self._close_chunk()
-        if any(not pa.types.is_floating(chunk["score"].type) for chunk in self._chunks):
+        if any(not pa.types.is_float64(chunk["score"].type) for chunk in self._chunks):
             self._chunks = [_with_text_scores(chunk) for chunk in self._chunks]
         plain = [chunk.cast(_plain(chunk["score"].type)) for chunk in self._chunks]
         return pa.concat_tables(plain) if plain else _plain(pa.float64()).empty_table()
@@ -84,13 +90,27 @@ class RatingRows:
         self._waiting.clear()
 
 
+def _readable(table: pa.Table) -> pa.Table:
+    """The table with names as text, whatever they were; `pa.ArrowException` when a column holds anything else."""
+    for name in TEXTS:
+        text = pc.cast(table[name], pa.string())
+        text.validate(full=True)
+        text = pc.utf8_trim_whitespace(text) if name == "item" else text
+        table = table.set_column(table.column_names.index(name), name, text)
+    if not pa.types.is_float64(table["score"].type):
+        table = _with_text_scores(table)
+        table["score"].validate(full=True)
+    return table
+
+
 def _plain(score: pa.DataType) -> pa.Schema:
-    text = dict.fromkeys(("item", "rater", "dimension", "rated_at", "file"), pa.string())
+    text = dict.fromkeys((*TEXTS, "file"), pa.string())
     return pa.schema([(name, text.get(name, score if name == "score" else pa.int64())) for name in COLUMNS])
 
 
 def _with_text_scores(chunk: pa.Table) -> pa.Table:
-    return chunk.set_column(COLUMNS.index("score"), "score", pc.cast(chunk["score"], pa.string()))
+    position = chunk.column_names.index("score")
+    return chunk.set_column(position, "score", pc.cast(chunk["score"], pa.string()))
 
 
 @dataclass(frozen=True)

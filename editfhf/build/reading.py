@@ -14,6 +14,7 @@ import pyarrow.csv as pc
 from annotation import export
 from annotation.corpus import Corpus
 from annotation.records import Flag, Pair, Place, Rejection
+from annotation.text import bad_id
 from editfhf.build.ratings import RatingRows
 from editfhf.build.spool import Said, Spool, Stage
 from editfhf.build.tally import Tally
@@ -58,11 +59,18 @@ def read_annotations(corpus: Corpus, reading: Reading, spool: Spool, reject: Rej
     for stage in stages:
         for file in files[stage]:
             for place, ordinal, task in _tasks(corpus.root, file, reading, reject):
+                try:
+                    payload = orjson.dumps(task)
+                except TypeError as error:
+                    message = f"the task holds what JSON cannot say in UTF-8 ({error}): correct it and export again"
+                    reject(Rejection("annotation", *place, "unusable_task", message, pair_id=export.pair_id_of(task)))
+                    continue
                 reading.people.update(export.annotators_of(task))
-                spool.add(ordinal, Said(stage, place, orjson.dumps(task)))
+                spool.add(ordinal, Said(stage, place, payload))
     for file in files["ratings"]:
         if file.endswith(".json"):
             for place, _, task in _tasks(corpus.root, file, reading, reject):
+                reading.people.update(export.annotators_of(task))
                 ratings, flags = export.ratings(task, place, reject)
                 reading.ratings.add(ratings)
                 _spool_flags(flags, reading, spool)
@@ -105,7 +113,11 @@ def _flag_rows(root: Path, file: str, reading: Reading, reject: Reject) -> Itera
             message = "expected pair_id, region_id and annotator_id, but one of them is missing or blank"
             reject(Rejection("flag", file, row, "missing_value", message))
             continue
-        pair_id, region_id, annotator_id = (str(value).strip() for value in values)
+        pair_id, region_id, annotator_id = names = [str(value).strip() for value in values]
+        fault = next((found for name in names if (found := bad_id(name))), None)
+        if fault is not None:
+            reject(Rejection("flag", file, row, "bad_id", f"expected three ids, but one of them {fault}"))
+            continue
         if pair_id not in reading.ordinals:
             message = f"expected a pair of pairs.jsonl, but got {pair_id[:80]!r}"
             reject(Rejection("flag", file, row, "unknown_pair", message, pair_id, region_id, annotator_id))

@@ -6,10 +6,13 @@ Memory therefore does not grow with the corpus.  The file is made anew by every 
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -33,11 +36,9 @@ class Spool:
     """Writes the spool; `digest(pair)` identifies all that was said about a pair, in reading order."""
 
     def __init__(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
-            "CREATE TABLE said (pair INTEGER, stage TEXT, file TEXT, row INTEGER, payload BLOB); BEGIN"
+        self._path = path
+        self._connection = _new(
+            path, "CREATE TABLE said (pair INTEGER, stage TEXT, file TEXT, row INTEGER, payload BLOB)"
         )
         self._waiting: list[tuple[int, str, str, int, bytes]] = []
         self._digests: dict[int, bytes] = {}
@@ -55,12 +56,14 @@ class Spool:
 
     def close(self) -> None:
         self._flush()
-        self._connection.execute("CREATE INDEX by_pair ON said (pair)")
-        self._connection.execute("COMMIT")
+        with _writing(self._path):
+            self._connection.execute("CREATE INDEX by_pair ON said (pair)")
+            self._connection.execute("COMMIT")
         self._connection.close()
 
     def _flush(self) -> None:
-        self._connection.executemany("INSERT INTO said VALUES (?, ?, ?, ?, ?)", self._waiting)
+        with _writing(self._path):
+            self._connection.executemany("INSERT INTO said VALUES (?, ?, ?, ?, ?)", self._waiting)
         self._waiting.clear()
 
 
@@ -84,16 +87,14 @@ class RejectionLog:
     """Everything set aside, on disk, and given back in one order whatever the order of the work."""
 
     def __init__(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-            "CREATE TABLE rejected (file TEXT, row INTEGER, what TEXT, reason TEXT, line BLOB); BEGIN"
+        self._path = path
+        self._connection = _new(
+            path, "CREATE TABLE rejected (file TEXT, row INTEGER, what TEXT, reason TEXT, line BLOB)"
         )
         self._waiting: list[tuple[str, int, str, str, bytes]] = []
 
     def add(self, rejections: Iterable[Rejection]) -> None:
-        for item in rejections:
+        for item in map(_written_in_utf8, rejections):
             self._waiting.append((item.file, item.row, item.what, item.reason, orjson.dumps(item)))
         if len(self._waiting) >= BATCH:
             self._flush()
@@ -114,5 +115,42 @@ class RejectionLog:
         self._connection.close()
 
     def _flush(self) -> None:
-        self._connection.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?)", self._waiting)
+        with _writing(self._path):
+            self._connection.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?)", self._waiting)
         self._waiting.clear()
+
+
+def _new(path: Path, schema: str) -> sqlite3.Connection:
+    """A scratch file of one table: never read by anyone else while it is written, and made anew after a crash."""
+    path.unlink(missing_ok=True)
+    with _writing(path):
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.executescript(
+            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE; {schema}; BEGIN"
+        )
+    return connection
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What SQLite says of a full or failing disk, said as the operating system would."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        full = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+        code = errno.ENOSPC if full else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def _written_in_utf8(item: Rejection) -> Rejection:
+    """The rejection with bytes that are no UTF-8 (of a file's name, say) spelled out."""
+    try:
+        orjson.dumps(item)
+    except TypeError:
+        spelled = {
+            name: value.encode("utf-8", "backslashreplace").decode()
+            for name, value in asdict(item).items()
+            if isinstance(value, str)
+        }
+        return replace(item, **spelled)
+    return item
