@@ -110,7 +110,7 @@ class Drawing:
         for shape, classes, label in entries:
             self.mark(x + 5, y - 4, shape, classes)
             self.text(x + 14, y, label, "soft small")
-            x += 22 + len(label) * CHARACTER * 0.73
+            x += 30 + len(label) * CHARACTER * 0.65
 
     def svg(self, *, standalone: bool) -> str:
         """The SVG text: with its style sheet, opaque background and namespace when it stands alone as a file."""

@@ -24,9 +24,9 @@ def cards(statistics: Statistics) -> list[tuple[str, str, str]]:
     excluded = sum(rater.excluded for rater in statistics.raters)
     artifact, failure = statistics.regions
     overall = statistics.scores[-1]
-    splits = ", ".join(f"{split.split} {split.pairs:,}" for split in statistics.splits[:-1])
+    splits = len(statistics.splits) - 1
     return [
-        (f"{total.pairs:,}", "edited images", splits),
+        (f"{total.pairs:,}", "edited images", f"in {splits} split{'s' if splits != 1 else ''}"),
         (
             f"{total.sources:,}",
             "sources",
