@@ -16,6 +16,7 @@ from mos.errors import UserError
 
 COMMANDS = "editfhf.commands"
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+STOPPED = "Interrupted. Run the same command again: it resumes where it stopped."
 
 ROOMS = ("mos", "annotation", "editfhf", "training", "refiner")
 EXTRAS = {
@@ -100,9 +101,11 @@ def _environment(error: OSError) -> str | None:
     where = error.filename or "the output"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return f"No space left on the disk while writing {where}. Free some space and run the command again: it resumes."
+            return f"No space left on the disk while writing {where}. Free some and run the command again: it resumes."
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return f"No permission for {where}: expected to be able to use it. Choose another path or change its mode."
+        case errno.EIO | errno.EFBIG | errno.EMFILE | errno.ENFILE | errno.ENAMETOOLONG | errno.ELOOP | errno.ESTALE:
+            return f"{where} cannot be used ({error.strerror}). Choose another path, or look after the disk."
         case _:
             return None
 
@@ -114,7 +117,11 @@ def main() -> None:
     except UserError as error:
         _leave(str(error), FAILED)
     except KeyboardInterrupt:
-        _leave("Interrupted. Run the same command again: it resumes where it stopped.", INTERRUPTED)
+        _leave(STOPPED, INTERRUPTED)
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:  # which is what typer makes of a Ctrl-C in a command
+            _leave(STOPPED, INTERRUPTED)
+        raise
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ROOMS:
             raise

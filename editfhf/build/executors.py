@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -95,7 +96,7 @@ def _processes(workers: int) -> Iterator[Executor]:
     context.set_forkserver_preload(["editfhf.build.worker"])
     with _environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"):
         forkserver.ensure_running()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
     try:
         yield pool
     except BrokenProcessPool:
@@ -122,9 +123,18 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _ignore_interrupt() -> None:
+def _settle() -> None:
     # Ctrl-C reaches the whole group; the parent alone decides, so that no worker dies in the middle of a shard.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    # A build that is killed closes no queue: its workers would wait for the next call for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

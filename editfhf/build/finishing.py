@@ -6,7 +6,7 @@ that serve a finished dataset, and only then published.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,20 @@ def _check_rejected(context: Context, path: Path) -> None:
     allowed = context.running.max_rejected
     if allowed is None:
         return
-    counts = context.log.counts()
-    bad = sum(count for (_, reason), count in counts.items() if reason not in ROUTINE)
+    bad = sum(1 for _ in faults(path))
     if bad > allowed:
         kept = context.space.area / outputs.REJECTED
         path.replace(kept)
         raise UserError(f"{bad} things were set aside, more than --max-rejected {allowed}. Every reason is in {kept}.")
+
+
+def faults(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a `rejected.jsonl` that are somebody's mistake, and were not repaired."""
+    with path.open("rb") as lines:
+        for line in lines:
+            entry: dict[str, Any] = orjson.loads(line)
+            if not entry["repaired"] and entry["reason"] not in ROUTINE:
+                yield entry
 
 
 def _manifest(context: Context, work: Work, listed: list[dict[str, Any]]) -> dict[str, Any]:

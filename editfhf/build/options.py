@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from editfhf.saliency import parse_sigma
 from mos.errors import UserError
 
 
@@ -21,6 +22,15 @@ class SaliencyOptions(_Section):
 
     sigma: str = Field("H/40", description='Standard deviation: a share of the height ("H/40", "0.025H") or "12px".')
     profile: Literal["gaussian", "disk*gaussian", "union+blur"] = "gaussian"
+
+    @field_validator("sigma")
+    @classmethod
+    def _is_a_width(cls, sigma: str) -> str:
+        try:
+            parse_sigma(sigma)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return sigma
 
 
 class RegionOptions(_Section):
@@ -84,6 +94,9 @@ class BuildOptions(_Section):
         return self.model_dump(mode="json")
 
 
+SECTIONS = frozenset(name for name, known in BuildOptions.model_fields.items() if isinstance(known.default, _Section))
+
+
 def read_options(path: Path | None, overrides: dict[str, Any] | None = None) -> BuildOptions:
     """Options from a YAML file with command-line overrides ("saliency.sigma": "12px") on top.
 
@@ -91,9 +104,13 @@ def read_options(path: Path | None, overrides: dict[str, Any] | None = None) -> 
         UserError: the file cannot be read, is not YAML, or holds an unknown key or a value out of range.
     """
     data = _load(path) if path else {}
+    # A section whose lines are all commented out is read as nothing: its defaults hold.
+    data = {key: value for key, value in data.items() if not (value is None and key in SECTIONS)}
     for dotted, value in (overrides or {}).items():
-        if value is not None:
-            _put(data, dotted.split("."), value)
+        section, key = dotted.split(".")
+        given = data.setdefault(section, {})
+        if value is not None and isinstance(given, dict):
+            given[key] = value
     name = str(path) if path else "the options"
     try:
         return BuildOptions.model_validate(data)
@@ -106,7 +123,7 @@ def _load(path: Path) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--config {path} cannot be read: {error.__class__.__name__}. Expected a YAML file.") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise UserError(f"{path} is not valid YAML{where}. Expected keys such as 'saliency:' or 'split:'.") from None
@@ -117,17 +134,10 @@ def _load(path: Path) -> dict[str, Any]:
     return data
 
 
-def _put(data: dict[str, Any], keys: list[str], value: Any) -> None:
-    *sections, last = keys
-    for key in sections:
-        data = data.setdefault(key, {})
-    data[last] = value
-
-
 def _sentence(name: str, error: Any) -> str:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
-        return f"{name}: {place}: {error['msg']}, but got {error['input']!r}"
+        return f"{name}: {place}: {error['msg'].removeprefix('Value error, ')}, but got {repr(error['input'])[:80]}"
     section: Any = BuildOptions
     for part in error["loc"][:-1]:
         section = section.model_fields[part].annotation

@@ -94,8 +94,12 @@ def claim(dataset: Path, corpus: Path) -> Iterator[Workspace]:
         UserError: the folder lies in the corpus (or the other way round), cannot be written, holds something that is
             not ours, or another build is at work in it.
     """
-    _check_apart(dataset, corpus)
-    _check_ours(dataset)
+    try:
+        _check_apart(dataset, corpus)
+        _check_ours(dataset)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        fault = getattr(error, "strerror", None) or "a loop of links"
+        raise UserError(f"{dataset} cannot be used as a folder ({fault}). Choose another one.") from None
     new = not dataset.exists()
     space = Workspace(dataset)
     lock = _lock(space)
@@ -115,19 +119,26 @@ def claim(dataset: Path, corpus: Path) -> Iterator[Workspace]:
 
 
 def _lock(space: Workspace) -> int:
-    try:
-        space.area.mkdir(parents=True, exist_ok=True)
-        lock = os.open(space.area / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        raise UserError(
-            f"{space.dataset} cannot be written ({error.strerror}). Choose a folder that you may write."
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    while True:
+        try:
+            space.area.mkdir(parents=True, exist_ok=True)
+            lock = os.open(space.area / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise UserError(
+                f"{space.dataset} cannot be written ({error.strerror}). Choose a folder that you may write."
+            ) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise UserError(
+                f"Another build is at work in {space.dataset}. Wait for it or choose another folder."
+            ) from None
+        # Whoever held it before may have removed it, published, in between: then it keeps nobody out.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), (space.area / LOCK).stat()):
+                return lock
         os.close(lock)
-        raise UserError(f"Another build is at work in {space.dataset}. Wait for it or choose another folder.") from None
-    return lock
 
 
 def _check_apart(dataset: Path, corpus: Path) -> None:
