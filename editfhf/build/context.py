@@ -69,10 +69,10 @@ class Judge:
         self._log = log
         self._strict = strict
 
-    def __call__(self, rejection: Rejection) -> None:
+    def __call__(self, rejection: Rejection, named: bool = False) -> None:
         if self._strict and not rejection.repaired and rejection.reason not in ROUTINE:
             raise UserError(f"{rejection.file}, row {rejection.row}: {rejection.message} (--strict)")
-        self._log.add([rejection])
+        self._log.add([rejection], named)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def annotators_table(scored: Scored, tally: Tally, people: Mapping[str, str]) ->
     raters = {row["rater"]: row for row in scored.result.raters.to_pylist()}
     rows = []
     for person in sorted(people, key=lambda person: people[person]):
-        done, rater = tally.people.get(person, Counter()), raters.get(person)
+        done, rater = tally.people.get(people[person], Counter()), raters.get(person)
         rated = rater is not None and rater["n"] > 0
         rows.append(
             {
@@ -77,12 +77,13 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def write_rejected(path: Path, rejections: Iterable[Rejection], people: Mapping[str, str]) -> None:
+def write_rejected(path: Path, rejections: Iterable[tuple[Rejection, bool]], people: Mapping[str, str]) -> None:
     """`rejected.jsonl`: one line for each thing set aside, people under their pseudonyms."""
     with path.open("wb") as handle:
-        for rejection in rejections:
+        for rejection, named in rejections:
             line = asdict(rejection)
-            line["annotator_id"] = people.get(rejection.annotator_id or "")
+            if not named:
+                line["annotator_id"] = people.get(rejection.annotator_id or "")
             handle.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,6 +22,7 @@ CHUNKING = {"min_chunk_size": 256 * 1024, "max_chunk_size": 1024 * 1024, "norm_l
 # Large enough for the distinct sources of one row group, or Parquet gives up the dictionary.
 DICTIONARY_BYTES = 256 << 20
 SHARED_SOURCE = "source_image.bytes"
+NOTE = "editfhf"
 
 
 def leaves(path: str, kind: pa.DataType) -> list[str]:
@@ -79,6 +81,21 @@ def write_table(path: Path, batches: Iterable[pa.Table | pa.RecordBatch], schema
         for batch in batches:
             table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
             parquet.write_table(table, row_group_size=row_group)
+
+
+def note(parquet: pq.ParquetWriter, value: Any) -> None:
+    """Leave a JSON value in the footer, where readers of the table do not see it."""
+    parquet.add_key_value_metadata({NOTE: orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()})
+
+
+def noted(path: Path) -> Any:
+    """The value that `note` left in a file, or None."""
+    text = (pq.read_metadata(path).metadata or {}).get(NOTE.encode())
+    return None if text is None else orjson.loads(text)
+
+
+def rows(path: Path) -> int:
+    return int(pq.read_metadata(path).num_rows)
 
 
 def publish(temporary: Path, path: Path) -> None:

@@ -20,15 +20,21 @@ OVERALL = {"perceptual_quality": 0.3, "instruction_following": 0.4, "visual_cons
 # Options that decide the bytes of a shard; the others act before (scores, split) or after (report).
 SHARD_OPTIONS = ("saliency", "regions", "images", "shards", "pseudonyms")
 
+# What changes when ratings do: everything else of a row stays.
+SCORE_COLUMNS = frozenset(
+    {"overall", *(f"{dimension}{part}" for dimension in DIMENSIONS for part in ("", "_ci95", "_n"))}
+)
+
 Score = tuple[float | None, float | None, int, str | None]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One shard to be: its split, its number within the split, its key and the text of its order."""
+    """One shard to be: its rows, a key of all that decides its bytes, and a key of all of that but the scores."""
 
     split: str
     key: str
+    body: str
     rows: list[dict[str, Any]]
 
 
@@ -101,7 +107,7 @@ def cut(rows: Iterable[dict[str, Any]], options: BuildOptions, context: Mapping[
     for split, members in by_split.items():
         members.sort(key=lambda row: (row["row"]["source_id"], row["pair_id"]))
         for group in _groups(members, options.shards.megabytes << 20):
-            planned.append(Planned(split, _key(frame, group), group))
+            planned.append(Planned(split, _key(frame, group), _key(frame, group, leaving=SCORE_COLUMNS), group))
     return planned
 
 
@@ -123,11 +129,13 @@ def _groups(rows: list[dict[str, Any]], limit: int) -> Iterable[list[dict[str, A
         yield group
 
 
-def _key(frame: str, rows: list[dict[str, Any]]) -> str:
-    # The ordinal is only where the spool keeps a pair's annotations; their digest is in the row.
-    content = [{name: value for name, value in row.items() if name != "ordinal"} for row in rows]
+def _key(frame: str, rows: list[dict[str, Any]], leaving: frozenset[str] = frozenset()) -> str:
     digest = hashlib.sha256(frame.encode())
-    digest.update(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
+    for row in rows:
+        # The ordinal is only where the spool keeps a pair's annotations; their digest is in the row.
+        content = {name: value for name, value in row.items() if name != "ordinal"}
+        content["row"] = {name: value for name, value in row["row"].items() if name not in leaving}
+        digest.update(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
     return digest.hexdigest()[:32]
 
 

@@ -17,7 +17,8 @@ from editfhf.build.context import Context
 from editfhf.build.executors import Pool
 from editfhf.build.plan import Planned
 from editfhf.build.tally import Tally
-from editfhf.build.worker import hear_shard, make_shard
+from editfhf.build.worker import hear_shard, make_shard, marker_of
+from editfhf.manifest import is_inside
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,20 @@ def make_shards(
     """Every planned shard on the disk of the workspace, and its counts in the tally."""
     folder = context.space.shards
     markers = {shard.key: marker for shard in planned if (marker := _finished(folder, shard.key))}
+    donors = _adopt(context, before, [shard for shard in planned if shard.key not in markers], markers)
     kept = len(markers)
-    adopted = _adopt(context, before, {shard.key for shard in planned} - set(markers))
     context.watcher.begin("Writing shards", sum(len(shard.rows) for shard in planned))
     for key in markers:
         context.watcher.advance(markers[key]["rows"])
     missing = [shard for shard in planned if shard.key not in markers]
-    for marker in pool.run(make_shard, _calls(context, missing, adopted)):
+    for marker in pool.run(make_shard, _calls(context, missing, donors)):
         markers[marker["key"]] = marker
         context.watcher.advance(marker["rows"])
     for shard in planned:
         tally.add(markers[shard.key])
         for rejection in markers[shard.key]["rejections"]:
-            context.reject(Rejection(**rejection))
-    return _named(folder, planned, markers, made=len(missing) - len(adopted), kept=kept + len(adopted))
+            context.reject(Rejection(**rejection), named=True)
+    return _named(folder, planned, markers, made=len(missing), kept=kept)
 
 
 def hear_shards(context: Context, pool: Pool, planned: list[Planned], tally: Tally) -> None:
@@ -68,16 +69,16 @@ def hear_shards(context: Context, pool: Pool, planned: list[Planned], tally: Tal
     for heard in pool.run(hear_shard, ((str(orders / f"{shard.key}.json"), str(said)) for shard in planned)):
         tally.add(heard)
         for rejection in heard["rejections"]:
-            context.reject(Rejection(**rejection))
+            context.reject(Rejection(**rejection), named=True)
         context.watcher.advance(heard["rows"])
 
 
-def _calls(context: Context, missing: list[Planned], adopted: set[str]) -> Iterator[tuple[Any, ...]]:
+def _calls(context: Context, missing: list[Planned], donors: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
     space = context.space
     area, corpus = space.area.absolute(), str(context.corpus.root.absolute())
     for shard in missing:
         order = str(space.orders.absolute() / f"{shard.key}.json")
-        yield order, str(area / "spool.sqlite"), corpus, str(space.shards.absolute()), shard.key in adopted
+        yield order, str(area / "spool.sqlite"), corpus, str(space.shards.absolute()), donors.get(shard.key, "")
 
 
 def _finished(folder: Path, key: str) -> dict[str, Any] | None:
@@ -93,22 +94,43 @@ def _finished(folder: Path, key: str) -> dict[str, Any] | None:
     return marker
 
 
-def _adopt(context: Context, before: Mapping[str, Any] | None, wanted: set[str]) -> set[str]:
-    """Keys of wanted shards whose two files the dataset that is being replaced holds unchanged."""
-    entries: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in before["outputs"] if before else ():
-        if entry.get("key") in wanted:
-            entries.setdefault(entry["key"], []).append(entry)
-    adopted = set()
-    for key, pair in entries.items():
-        sources = {entry["kind"]: (context.space.dataset / entry["path"], entry["sha256"]) for entry in pair}
-        if set(sources) != {"rows", "marks"}:
+def _adopt(
+    context: Context, before: Mapping[str, Any] | None, wanted: list[Planned], markers: dict[str, dict[str, Any]]
+) -> dict[str, str]:
+    """Take what the dataset that is being replaced has already: a whole shard, or one in which only scores differ.
+
+    Whole shards get their marker; for the others the file of rows to copy from is returned by key.
+    """
+    old = {name: _couples(before, name) for name in ("key", "body")}
+    donors: dict[str, str] = {}
+    for shard in wanted:
+        whole = old["key"].get(shard.key)
+        couple = whole or old["body"].get(shard.body)
+        if not couple or not all(_unchanged(context.space.dataset, entry) for entry in couple.values()):
             continue
-        if all(path.is_file() and parquet.sha256(path) == digest for path, digest in sources.values()):
-            for kind, (path, _) in sources.items():
-                share(path, context.space.shards / f"{key}.{kind}.parquet")
-            adopted.add(key)
-    return adopted
+        rows, marks = (context.space.shards / f"{shard.key}.{kind}.parquet" for kind in ("rows", "marks"))
+        donor = context.space.dataset.absolute() / couple["rows"]["path"]
+        share(context.space.dataset / couple["marks"]["path"], marks)
+        if whole:
+            share(donor, rows)
+            markers[shard.key] = marker_of(shard.key, rows, marks, parquet.noted(rows))
+        else:
+            donors[shard.key] = str(donor)
+    return donors
+
+
+def _couples(before: Mapping[str, Any] | None, name: str) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """The rows file and the marks file of every shard of a dataset, by `name` (key or body)."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for entry in before["outputs"] if before else ():
+        if name in entry:
+            found.setdefault(entry[name], {})[entry["kind"]] = entry
+    return {key: couple for key, couple in found.items() if set(couple) == {"rows", "marks"}}
+
+
+def _unchanged(dataset: Path, entry: Mapping[str, Any]) -> bool:
+    path = dataset / entry["path"]
+    return is_inside(entry["path"]) and path.is_file() and parquet.sha256(path) == entry["sha256"]
 
 
 def share(path: Path, target: Path) -> None:
@@ -134,7 +156,8 @@ def _named(folder: Path, planned: list[Planned], markers: Mapping[str, Any], mad
             path = folder / f"{shard.key}.{kind}.parquet"
             files[name] = path
             rows = marker["rows"] if kind == "rows" else marker["marks"]
-            known[name] = {"key": shard.key, "kind": kind, "rows": rows, **marker["files"][path.name]}
+            known[name] = {"key": shard.key, "body": shard.body, "kind": kind, "rows": rows}
+            known[name] |= marker["files"][path.name]
         totals = splits.setdefault(shard.split, {"pairs": 0, "sources": 0, "shards": 0, "bytes": 0})
         totals["pairs"] += len(shard.rows)
         totals["sources"] += len({row["row"]["source_id"] for row in shard.rows})

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -89,13 +89,14 @@ class RejectionLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection = _new(
-            path, "CREATE TABLE rejected (file TEXT, row INTEGER, what TEXT, reason TEXT, line BLOB)"
+            path, "CREATE TABLE rejected (file TEXT, row INTEGER, what TEXT, reason TEXT, line BLOB, named BOOLEAN)"
         )
-        self._waiting: list[tuple[str, int, str, str, bytes]] = []
+        self._waiting: list[tuple[str, int, str, str, bytes, bool]] = []
 
-    def add(self, rejections: Iterable[Rejection]) -> None:
+    def add(self, rejections: Iterable[Rejection], named: bool = False) -> None:
+        """Take rejections; `named` when their annotator is a pseudonym already."""
         for item in map(_written_in_utf8, rejections):
-            self._waiting.append((item.file, item.row, item.what, item.reason, orjson.dumps(item)))
+            self._waiting.append((item.file, item.row, item.what, item.reason, orjson.dumps(item), named))
         if len(self._waiting) >= BATCH:
             self._flush()
 
@@ -105,18 +106,18 @@ class RejectionLog:
         rows = self._connection.execute("SELECT what, reason, COUNT(*) FROM rejected GROUP BY 1, 2 ORDER BY 1, 2")
         return {(what, reason): count for what, reason, count in rows}
 
-    def __iter__(self) -> Iterator[Rejection]:
+    def __iter__(self) -> Iterator[tuple[Rejection, bool]]:
         self._flush()
-        ordered = "SELECT line FROM rejected ORDER BY file, row, what, reason, line"
-        for (line,) in self._connection.execute(ordered):
-            yield Rejection(**orjson.loads(line))
+        ordered = "SELECT line, named FROM rejected ORDER BY file, row, what, reason, line"
+        for line, named in self._connection.execute(ordered):
+            yield Rejection(**orjson.loads(line)), bool(named)
 
     def close(self) -> None:
         self._connection.close()
 
     def _flush(self) -> None:
         with _writing(self._path):
-            self._connection.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?)", self._waiting)
+            self._connection.executemany("INSERT INTO rejected VALUES (?, ?, ?, ?, ?, ?)", self._waiting)
         self._waiting.clear()
 
 
@@ -147,7 +148,7 @@ def _written_in_utf8(item: Rejection) -> Rejection:
     try:
         orjson.dumps(item)
     except TypeError:
-        spelled = {
+        spelled: dict[str, Any] = {
             name: value.encode("utf-8", "backslashreplace").decode()
             for name, value in asdict(item).items()
             if isinstance(value, str)

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from annotation import images
 from editfhf import features
 from editfhf.build import parquet, spool
 from editfhf.build.options import BuildOptions
+from editfhf.build.plan import SCORE_COLUMNS
 from editfhf.build.rows import Made, make_rows
 from editfhf.build.tally import Tally
 from mos.errors import UserError
 
 # The Hub's viewer refuses row groups above 286 MB; this keeps one, with its maps, well below.
 ROW_GROUP_BYTES = 96 << 20
+MARKS_ROW_GROUP = 10_000
 
 
 @dataclass(frozen=True)
@@ -43,28 +46,53 @@ class Order:
         return cls(data["key"], data["rows"], BuildOptions.model_validate(data["options"]), people)
 
 
-def make_shard(order_path: str, spool_path: str, corpus: str, folder: str, reuse: bool) -> dict[str, Any]:
+def make_shard(order_path: str, spool_path: str, corpus: str, folder: str, donor: str) -> dict[str, Any]:
     """Make the two Parquet files of a shard (rows and marks) and its marker, which is returned.
 
-    With `reuse` the shard's files lie in `folder` already, taken from an earlier build: only the tally is made.
+    donor: a file of rows that differs from the wanted one in the scores only, or "": its marks lie in `folder`.
     """
     order = Order.read(Path(order_path))
     shard, marks = (Path(folder) / f"{order.key}.{name}.parquet" for name in ("rows", "marks"))
-    tally = Tally()
-    with spool.reading(Path(spool_path)) as said:
-        made = make_rows(order.rows, said, order.options, order.people, tally, render=not reuse)
-        if reuse:
-            mark_rows = [mark for item in made for mark in item.marks]
-        else:
-            mark_rows = _write_rows(shard, order, Path(corpus), made)
-            table = pa.Table.from_pylist(mark_rows, schema=features.schema("marks"))
-            parquet.write_table(marks, [table], table.schema, row_group=10_000)
-    files = {path.name: _identity(path) for path in (shard, marks)}
-    marker = {"key": order.key, "marks": len(mark_rows), "files": files} | _told(order, tally)
+    if donor:
+        told = rescore(Path(donor), shard, order.rows)
+    else:
+        with spool.reading(Path(spool_path)) as said:
+            tally = Tally()
+            made = make_rows(order.rows, said, order.options, order.people, tally)
+            mark_rows, told = _write_rows(shard, order, Path(corpus), made, tally)
+        table = pa.Table.from_pylist(mark_rows, schema=features.schema("marks"))
+        parquet.write_table(marks, [table], table.schema, row_group=MARKS_ROW_GROUP)
+    marker = marker_of(order.key, shard, marks, told)
     temporary = Path(folder) / f".{order.key}.json.tmp"
     temporary.write_bytes(orjson.dumps(marker))
     parquet.publish(temporary, Path(folder) / f"{order.key}.json")
     return marker
+
+
+def marker_of(key: str, shard: Path, marks: Path, told: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a finished shard."""
+    files = {path.name: {"sha256": parquet.sha256(path), "bytes": path.stat().st_size} for path in (shard, marks)}
+    rows = {"rows": parquet.rows(shard), "marks": parquet.rows(marks)}
+    return {"key": key, "files": files, **rows, **told}
+
+
+def rescore(donor: Path, path: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Copy a shard with other scores; everything else, pictures and maps included, is taken as it is."""
+    schema = features.schema("default")
+    told: dict[str, Any] = parquet.noted(donor)
+    done = 0
+    with pq.ParquetFile(donor) as file, parquet.writer(path, schema) as writer:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group)
+            mine = rows[done : done + len(table)]
+            done += len(table)
+            for name in sorted(SCORE_COLUMNS):
+                field = schema.field(name)
+                values = pa.array([row["row"][name] for row in mine], field.type)
+                table = table.set_column(schema.get_field_index(name), field, values)
+            writer.write_table(table.cast(schema), row_group_size=len(table))
+        parquet.note(writer, told)
+    return told
 
 
 def hear_shard(order_path: str, spool_path: str) -> dict[str, Any]:
@@ -74,23 +102,12 @@ def hear_shard(order_path: str, spool_path: str) -> dict[str, Any]:
     with spool.reading(Path(spool_path)) as said:
         for _ in make_rows(order.rows, said, order.options, order.people, tally, render=False):
             pass
-    return _told(order, tally)
+    return {"rows": len(order.rows), **tally.told(order.people)}
 
 
-def _told(order: Order, tally: Tally) -> dict[str, Any]:
-    return {
-        "rows": len(order.rows),
-        "counts": dict(tally.counts),
-        "people": {person: dict(counts) for person, counts in tally.people.items()},
-        "rejections": [asdict(rejection) for rejection in tally.rejections],
-    }
-
-
-def _identity(path: Path) -> dict[str, Any]:
-    return {"sha256": parquet.sha256(path), "bytes": path.stat().st_size}
-
-
-def _write_rows(path: Path, order: Order, corpus: Path, made: Iterator[Made]) -> list[dict[str, Any]]:
+def _write_rows(
+    path: Path, order: Order, corpus: Path, made: Iterator[Made], tally: Tally
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     schema = features.schema("default")
     marks: list[dict[str, Any]] = []
     group: list[dict[str, Any]] = []
@@ -113,7 +130,9 @@ def _write_rows(path: Path, order: Order, corpus: Path, made: Iterator[Made]) ->
             marks.extend(item.marks)
             size += len(source[1]) + len(edited)
         _flush(writer, group, schema)
-    return marks
+        told = tally.told(order.people)
+        parquet.note(writer, told)
+    return marks, told
 
 
 def _flush(writer: Any, group: list[dict[str, Any]], schema: pa.Schema) -> None:
