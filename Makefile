@@ -22,9 +22,7 @@ help:  ## this list
 demo: $(call installed,simulate)  ## simulate a corpus and build a dataset from it, in demo/
 	@[[ -e demo/corpus/corpus.yaml ]] || $(BIN)/editfhf simulate demo/corpus --pairs 120
 	@$(BIN)/editfhf build demo/corpus demo/dataset --update
-	@echo
-	@echo "Look at it: demo/dataset/report.html"
-	@echo "Open it:    $(BIN)/python -c \"import datasets; print(datasets.load_dataset('demo/dataset'))\""
+	@echo "Now open demo/dataset/report.html in a browser. Commands are in $(BIN)/editfhf --help."
 
 test: $(call installed,test) $(CHROMIUM)  ## the whole test suite
 	@$(BIN)/python -m pytest
