@@ -15,7 +15,7 @@ from annotation.corpus import Corpus
 from annotation.records import Rejection
 from editfhf.build import executors, outputs, parquet, stages
 from editfhf.build.context import Context, Judge, Running, Silent, Summary, Watcher
-from editfhf.build.finishing import Work, finish, stage_counts
+from editfhf.build.finishing import Work, faults, finish, stage_counts
 from editfhf.build.options import BuildOptions
 from editfhf.build.preparing import look, prepare
 from editfhf.build.sharding import hear_shards, make_shards, write_orders
@@ -53,7 +53,7 @@ def build(
             work = _work(context, before, now)
             if work is not None:
                 return finish(context, work)
-        return _up_to_date(space, before or {})
+        return _up_to_date(space, before or {}, running)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def preview(
                 splits={name: splits.count(name) for name in sorted(set(splits))},
                 shards=len(prepared.planned),
                 bytes=looked.images["bytes"],
-                rejections=list(log),
+                rejections=[rejection for rejection, _ in log],
                 warnings=prepared.scored.result.summary["warnings"],
             )
 
@@ -124,7 +124,8 @@ def _work(context: Context, before: dict[str, Any] | None, now: dict[str, Any]) 
         looked = look(context, pool)
         now["images"] = looked.images
         if before:
-            if all(_same(before.get(name), now[name]) for name in SAME):
+            unchanged = all(_same(before.get(name), now[name]) for name in SAME)
+            if unchanged and _is_whole(context.space.dataset, before, by_content=running.update):
                 return None
             if not running.update:
                 _refuse_change(context.space.dataset, before, now)
@@ -161,11 +162,30 @@ def _refuse_change(dataset: Path, before: Mapping[str, Any], now: Mapping[str, A
             )
 
 
-def _up_to_date(space: Workspace, before: Mapping[str, Any]) -> Summary:
+def _is_whole(dataset: Path, before: Mapping[str, Any], by_content: bool) -> bool:
+    """Whether every output is as it was written: of its size, and, for an update, of its digest.
+
+    Raises:
+        UserError: one is not, and nobody asked for an update, which would make it again.
+    """
     for entry in before["outputs"]:
-        path = space.dataset / entry["path"]
-        if not path.is_file() or path.stat().st_size != entry["bytes"]:
-            raise UserError(f"{path} is missing or damaged. Remove {space.dataset}/manifest.json and build again.")
+        path = dataset / entry["path"]
+        whole = path.is_file() and path.stat().st_size == entry["bytes"]
+        if by_content and not (whole and parquet.sha256(path) == entry["sha256"]):
+            return False
+        if not whole:
+            raise UserError(f"{path} is missing or damaged. Pass --update to make it again.")
+    return True
+
+
+def _up_to_date(space: Workspace, before: Mapping[str, Any], running: Running) -> Summary:
+    path = space.dataset / outputs.REJECTED
+    bad = list(faults(path))
+    if running.strict and bad:
+        raise UserError(f"{bad[0]['file']}, row {bad[0]['row']}: {bad[0]['message']} (--strict)")
+    if running.max_rejected is not None and len(bad) > running.max_rejected:
+        allowed = f"--max-rejected {running.max_rejected}"
+        raise UserError(f"{len(bad)} things were set aside, more than {allowed}. Every reason is in {path}.")
     space.discard()
     kept = sum(split["shards"] for split in before["splits"].values())
     return Summary(space.dataset, True, before["stages"], before["splits"], before["rejected"], 0, kept, warnings=[])
