@@ -25,6 +25,9 @@ from editfhf.build.rows import Made, make_rows
 from editfhf.build.tally import Tally
 from mos.errors import UserError
 
+# At its first conversion pyarrow imports pandas, where that is installed: once here, before workers are forked.
+pa.array([None])
+
 # The Hub's viewer refuses row groups above 286 MB; this keeps one, with its maps, well below.
 ROW_GROUP_BYTES = 96 << 20
 MARKS_ROW_GROUP = 10_000
