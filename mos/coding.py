@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mos.arrow import nulls, plain, texts
 from mos.errors import UserError
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
@@ -17,19 +18,23 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coded:
-    """labels: sorted unique names, without spaces around them; codes: [rows] int32 position in them, -1 for none."""
+    """labels: sorted unique names, without spaces around them; codes: [rows] int32 position in them, -1 for none.
+
+    complete: whether no row can have code -1.
+    """
 
     labels: pa.StringArray
     codes: np.ndarray
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """values: [rows] float64, 0 where there is none; missing, unreadable: [rows] bool."""
+    """values: [rows] float64, 0 where there is none; missing, unreadable: [rows] bool, None where no row is."""
 
     values: np.ndarray
-    missing: np.ndarray
-    unreadable: np.ndarray
+    missing: np.ndarray | None
+    unreadable: np.ndarray | None
 
 
 def code_labels(column: pa.ChunkedArray, name: str) -> Coded:
@@ -45,11 +50,11 @@ def code_labels(column: pa.ChunkedArray, name: str) -> Coded:
         with contextlib.suppress(pa.ArrowInvalid):  # not all of them whole: they keep their decimals
             values = pc.cast(values, pa.int64())
     text = pc.utf8_trim_whitespace(pc.cast(values, pa.string()))
-    labels = pc.unique(text.filter(pc.not_equal(text, ""))).drop_null()
+    labels = pc.unique(text.filter(pc.invert(pc.is_in(text, value_set=texts([""]))))).drop_null()
     labels = labels.take(pc.sort_indices(labels))
-    code = pc.fill_null(pc.index_in(text, value_set=labels), -1).to_numpy(zero_copy_only=False)
-    codes = np.append(code, -1).astype(np.int32)[indices]
-    return Coded(labels, codes)
+    found = pc.index_in(text, value_set=labels)
+    code = np.append(np.where(nulls(found), np.int32(-1), plain(found)), np.int32(-1))
+    return Coded(labels, code[indices], column.null_count == 0 and found.null_count == 0)
 
 
 def code_scores(column: pa.ChunkedArray) -> Scores:
@@ -70,9 +75,10 @@ def code_scores(column: pa.ChunkedArray) -> Scores:
 
 
 def _numbers(column: pa.ChunkedArray) -> Scores:
-    missing = column.is_null().to_numpy() if column.null_count else np.zeros(len(column), bool)
-    values = (column.fill_null(0.0) if column.null_count else column).to_numpy()
-    return Scores(values, missing, np.zeros(len(column), bool))
+    if not column.null_count:
+        return Scores(plain(column), None, None)
+    missing = nulls(column)
+    return Scores(np.where(missing, 0.0, plain(column)), missing, None)
 
 
 def _parsed(indices: np.ndarray, values: pa.Array) -> Scores:
@@ -88,10 +94,10 @@ def _distinct(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     """Each row's position in the distinct values, and these; a null's position is one past the last."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     chunks = encoded.unify_dictionaries().chunks
-    values = chunks[0].dictionary if chunks else pa.array([], _value_type(column.type))
+    values = chunks[0].dictionary if chunks else pa.nulls(0, _value_type(column.type))
     parts = [chunk.indices for chunk in chunks]
-    indices = [(pc.fill_null(part, len(values)) if part.null_count else part).to_numpy() for part in parts]
-    return np.concatenate(indices) if indices else np.zeros(0, np.int64), values
+    indices = [np.where(nulls(part), len(values), plain(part)) if part.null_count else plain(part) for part in parts]
+    return indices[0] if len(indices) == 1 else np.concatenate([*indices, np.zeros(0, np.int32)]), values
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from mos.arrow import numbers, texts
 from mos.errors import UserError
 from mos.problem import Problem
 
@@ -58,7 +59,7 @@ def _parse_sound(data: bytes, wanted: Sequence[str]) -> tuple[pa.Table, list[Pro
         return None
     if table.num_rows + 1 != lines:
         return None
-    row = pa.array(np.arange(2, lines + 1, dtype=np.int64))
+    row = numbers(np.arange(2, lines + 1, dtype=np.int64))
     return table.append_column(ROW, pa.chunked_array([row], pa.int64())), []
 
 
@@ -72,7 +73,8 @@ def _parse_any(data: bytes, names: Sequence[str], wanted: Sequence[str]) -> tupl
     problems: list[Problem] = []
 
     def flush() -> None:
-        batches.append(pa.record_batch([*columns, rows], schema=schema))
+        arrays = [*map(texts, columns), numbers(np.array(rows, np.int64))]
+        batches.append(pa.record_batch(arrays, schema=schema))
         for column in columns:
             column.clear()
         rows.clear()

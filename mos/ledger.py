@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from mos.arrow import numbers, repeated
 from mos.moments import Moments
 from mos.scores import Normalised
 from mos.screening import RaterShares
@@ -31,12 +32,14 @@ def excluded_raters(ratings: Ratings, shares: RaterShares, max_share: float) -> 
     return _lines(ratings, "rater", "outlier_share", shares.outliers[at] / shares.n[at], max_share, rater=at)
 
 
-def unusable_raters(ratings: Ratings, own: Normalised, rated: np.ndarray, excluded: np.ndarray, ddof: int) -> pa.Table:
+def unusable_raters(ratings: Ratings, own: Normalised, excluded: np.ndarray, ddof: int) -> pa.Table:
     """Raters who are not excluded but cannot be normalised in one dimension: too few ratings, or all of them equal.
 
-    rated: [raters * dimensions] bool, whether there are ratings; excluded: [raters] bool.
+    excluded: [raters] bool.
     """
     dimensions = len(ratings.dimensions)
+    key = ratings.rater.astype(np.int64) * dimensions + ratings.dimension
+    rated = np.bincount(key, minlength=len(own.moments.n)) > 0
     concerned = rated & ~np.repeat(excluded, dimensions)
     few = np.flatnonzero(concerned & own.too_few)
     constant = np.flatnonzero(concerned & own.constant)
@@ -50,9 +53,8 @@ def unusable_raters(ratings: Ratings, own: Normalised, rated: np.ndarray, exclud
     return pa.concat_tables(tables)
 
 
-def outlying_ratings(ratings: Ratings, flag: np.ndarray, found: Moments, ddof: int, sigma: float) -> pa.Table:
-    """Ratings more than `sigma` standard deviations from their group's mean; the statistic counts deviations."""
-    at = np.flatnonzero(flag)
+def outlying_ratings(ratings: Ratings, at: np.ndarray, found: Moments, ddof: int, sigma: float) -> pa.Table:
+    """Ratings `at`, more than `sigma` standard deviations from their group's mean; the statistic counts deviations."""
     group = ratings.item[at].astype(np.int64) * len(ratings.dimensions) + ratings.dimension[at]
     statistic = np.abs(ratings.score[at] - found.mean[group]) / found.sd(ddof)[group]
     return _lines(
@@ -73,14 +75,14 @@ def _lines(
 ) -> pa.Table:
     size = len(statistic)
     names = {"item": ratings.items, "rater": ratings.raters, "dimension": ratings.dimensions}
-    columns = {name: labels.take(pa.array(where[name])) for name, labels in names.items() if name in where}
+    columns = {name: labels.take(numbers(where[name])) for name, labels in names.items() if name in where}
     columns |= {
-        "what": pa.repeat(what, size),
-        "rule": pa.repeat(rule, size),
-        "statistic": pa.array(statistic, pa.float64()),
-        "threshold": pa.array(np.full(size, threshold)),
-        "margin": pa.array(np.abs(statistic - threshold)),
+        "what": repeated(what, size),
+        "rule": repeated(rule, size),
+        "statistic": numbers(statistic),
+        "threshold": numbers(np.full(size, threshold)),
+        "margin": numbers(np.abs(statistic - threshold)),
     }
     if "index" in where:
-        columns["index"] = pa.array(where["index"])
+        columns["index"] = numbers(where["index"])
     return pa.table([columns.get(field.name, pa.nulls(size, field.type)) for field in SCHEMA], schema=SCHEMA)

@@ -27,7 +27,12 @@ class Moments(NamedTuple):
 
 
 def moments(values: np.ndarray, group: np.ndarray, groups: int) -> Moments:
-    """Moments of `values` [N] by `group` [N] int64 in 0..groups-1, in two passes.
+    """Moments of `values` [N] by `group` [N] int64 in 0..groups-1, in two passes."""
+    return deviations(values, group, groups)[0]
+
+
+def deviations(values: np.ndarray, group: np.ndarray, groups: int) -> tuple[Moments, np.ndarray]:
+    """Moments of `values` [N] by `group` [N] int64 in 0..groups-1; and how far each value is from its group's mean.
 
     A spread that rounding alone can make is none: fifteen ratings of 3.3 must not have a standard deviation of
     4e-16, and outliers from it.
@@ -37,11 +42,21 @@ def moments(values: np.ndarray, group: np.ndarray, groups: int) -> Moments:
     mean = np.bincount(group, weights=values, minlength=groups) / count
     deviation = mean[group]
     np.subtract(values, deviation, out=deviation)
-    np.square(deviation, out=deviation)
-    ss = np.bincount(group, weights=deviation, minlength=groups)
+    ss = np.bincount(group, weights=np.square(deviation), minlength=groups)
     ss[ss <= count * (ROUNDING * count * largest(values)) ** 2] = 0
     mean[n == 0] = np.nan
-    return Moments(n, mean, ss)
+    return Moments(n, mean, ss), deviation
+
+
+def deviations_without(
+    left_out: np.ndarray, values: np.ndarray, group: np.ndarray, groups: int
+) -> tuple[Moments, np.ndarray]:
+    """`deviations` of all values but the rows `left_out`, whose own deviation means nothing."""
+    values, group = values.copy(), group.copy()
+    values[left_out] = 0.0
+    group[left_out] = groups  # a group of their own, dropped in the end
+    found, deviation = deviations(values, group, groups + 1)
+    return Moments(*(column[:groups] for column in found)), deviation
 
 
 def largest(values: np.ndarray) -> float:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from mos import ledger
 from mos.errors import UserError
+from mos.moments import Moments
 from mos.result import (
     KEPT,
     OUTLIER,
@@ -28,10 +30,12 @@ from mos.result import (
     Result,
     rater_table,
     score_table,
+    why_no_score,
+    why_not_used,
 )
-from mos.scores import average, normalise
-from mos.screening import exclude_raters, flag_outliers, outlier_probability
-from mos.summary import summarise
+from mos.scores import Normalised, average, normalise
+from mos.screening import RaterShares, exclude_raters, expected_exclusions, flag_outliers, outlier_probability
+from mos.summary import Figures, components, summarise
 from mos.table import Ratings
 
 
@@ -102,37 +106,55 @@ def score(ratings: Ratings, options: PaperOptions | None = None) -> Result:
 
     outliers = flag_outliers(ratings.score, group, items * dimensions, options.sigma, options.outlier_ddof)
     shares = exclude_raters(ratings.rater, raters, outliers.flag, options.share)
-    retained = np.flatnonzero(~outliers.flag)
-    own = normalise(ratings.score, key, raters * dimensions, retained, options.z_ddof)
+    outlying = np.flatnonzero(outliers.flag)
+    own = normalise(ratings.score, key, raters * dimensions, outlying, options.z_ddof)
 
     fate = np.full(raters * dimensions, KEPT, np.uint8)
     fate[own.constant] = RATER_CONSTANT
     fate[own.too_few] = RATER_TOO_FEW
     fate[np.repeat(shares.excluded, dimensions)] = RATER_EXCLUDED
     status = fate[key]
-    trimmed = np.flatnonzero(outliers.flag & (status == KEPT))
-    status[outliers.flag] = OUTLIER
-    kept = np.flatnonzero(status == KEPT)
+    trimmed = outlying[status[outlying] == KEPT]
+    status[outlying] = OUTLIER
+    kept = status == KEPT
 
-    found = outliers.moments
-    chance = outlier_probability(found.n, options.sigma, options.outlier_ddof)
-    means = average(own.z, group, len(found.n), kept, trimmed, options.confidence)
-    scores = score_table(ratings, means, found.n, options.min_ratings, options.confidence)
+    given = outliers.moments.n
+    means = average(own.z, group, len(given), np.flatnonzero(~kept), trimmed, options.confidence)
+    no_score = why_no_score(means.n, given, options.min_ratings)
     met = (fate[:, None] == np.arange(len(STATUSES))) & (own.moments.n > 0)[:, None]
-    table = rater_table(ratings, met.reshape(raters, dimensions, len(STATUSES)).any(axis=1), shares, chance[group])
-    rated = np.bincount(key, minlength=len(fate)) > 0
-    exclusions = [
-        ledger.excluded_raters(ratings, shares, float(options.share)),
-        ledger.unusable_raters(ratings, own, rated, shares.excluded, options.z_ddof),
-        ledger.outlying_ratings(ratings, outliers.flag, found, options.outlier_ddof, options.outlier_sigma),
-    ]
+    not_used = why_not_used(shares, met.reshape(raters, dimensions, len(STATUSES)).any(axis=1))
+    chance = outlier_probability(given, options.sigma, options.outlier_ddof)
+    expected_share = np.bincount(ratings.rater, chance[group], raters) / np.where(shares.n > 0, shares.n, np.nan)
+    fates = np.bincount(fate, own.moments.n, len(STATUSES)).astype(np.int64)
+    fates[OUTLIER] = len(outlying)
+    figures = Figures(
+        fates=fates,
+        mos=means.mos,
+        no_score=no_score,
+        not_used=not_used,
+        given=given,
+        chance=chance,
+        false_exclusions=expected_exclusions(shares.n, expected_share, options.share),
+        components=components(ratings, kept, met[:, KEPT].reshape(raters, dimensions)),
+    )
     return Result(
         ratings=ratings,
         options=options.as_dict(),
         status=status,
         z=own.z,
-        scores=scores,
-        raters=table,
-        exclusions=pa.concat_tables(exclusions),
-        summary=summarise(ratings, status, kept, scores, table, chance, found.n),
+        scores=score_table(ratings, means, given, no_score, options.confidence),
+        raters=rater_table(ratings, shares, expected_share, not_used),
+        summary=summarise(ratings, figures),
+        decisions=partial(_decisions, ratings, outlying, outliers.moments, shares, own, options),
     )
+
+
+def _decisions(
+    ratings: Ratings, outlying: np.ndarray, found: Moments, shares: RaterShares, own: Normalised, options: PaperOptions
+) -> pa.Table:
+    tables = [
+        ledger.excluded_raters(ratings, shares, float(options.share)),
+        ledger.unusable_raters(ratings, own, shares.excluded, options.z_ddof),
+        ledger.outlying_ratings(ratings, outlying, found, options.outlier_ddof, options.outlier_sigma),
+    ]
+    return pa.concat_tables(tables)

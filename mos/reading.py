@@ -9,11 +9,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mos import delimited
+from mos.arrow import numbers, repeated
 from mos.errors import UserError
 from mos.problem import Problem
 
@@ -72,14 +74,14 @@ def _read_parquet(path: Path, names: Mapping[str, str] | None) -> tuple[pa.Table
             table = file.read(columns=list(columns.values()))
     except pa.ArrowInvalid as error:
         raise UserError(f"{path}: expected a Parquet file, but it cannot be opened as one; write it again.") from error
-    row = pa.array(range(1, table.num_rows + 1), pa.int64())
+    row = numbers(np.arange(1, table.num_rows + 1, dtype=np.int64))
     return _named(table, columns, pa.chunked_array([row])), []
 
 
 def _named(table: pa.Table, columns: Mapping[str, str], row: pa.ChunkedArray) -> pa.Table:
     """The table under our names, with the columns that the file does not have."""
     ours = {role: table[column] for role, column in columns.items()}
-    ours.setdefault("dimension", pa.chunked_array([pa.repeat(ONLY_DIMENSION, table.num_rows)]))
+    ours.setdefault("dimension", pa.chunked_array([repeated(ONLY_DIMENSION, table.num_rows)]))
     rated_at = ours.get("rated_at", pa.chunked_array([pa.nulls(table.num_rows, pa.string())]))
     if not pa.types.is_string(rated_at.type):
         rated_at = pc.cast(rated_at, pa.string())

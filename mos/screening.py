@@ -11,9 +11,9 @@ from math import floor, log10
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betainc
+from scipy.special import bdtrc, betainc
 
-from mos.moments import ROUNDING, Moments, largest, moments
+from mos.moments import ROUNDING, Moments, deviations, largest
 
 _NEAR = 1e-9  # relative width of the band around the threshold that is decided in integers
 _DIGITS = 12
@@ -33,13 +33,12 @@ def flag_outliers(score: np.ndarray, group: np.ndarray, groups: int, sigma: Frac
     0 for that of the population.  One pass, strict: a rating on the threshold stays.  A group whose ratings are all
     equal has no outliers.
     """
-    found = moments(score, group, groups)
+    found, deviation = deviations(score, group, groups)
     limit = float(sigma) * found.sd(ddof)
     highest = largest(score)
     # Worst case of summing n numbers of this size one by one, and then the relative band.
     slack = _NEAR * limit + ROUNDING * highest * found.n
     lowest = np.where(found.ss > 0, limit - slack, np.inf)
-    deviation = score - found.mean[group]
     np.abs(deviation, out=deviation)
     candidates = np.flatnonzero(deviation >= lowest[group])
     surely = deviation[candidates] > (limit + slack)[group[candidates]]
@@ -104,9 +103,26 @@ def outlier_probability(n: np.ndarray, sigma: Fraction, ddof: int) -> np.ndarray
     (n - 1)/n times a Beta(1/2, (n - 2)/2) variable (W. R. Thompson, Annals of Mathematical Statistics 6, 1935).
     Flagged means that share > sigma^2 / (n - ddof).  Hence 3.24 % at n = 15, and 0 up to n = 5 for 2 sigma, ddof 1.
     """
-    sizes, back = np.unique(n, return_inverse=True)
-    n = sizes.astype(np.float64)
+    sizes = np.flatnonzero(np.bincount(n))
+    chances = np.zeros(sizes.max(initial=-1) + 1)
+    chances[sizes] = _outlier_probability(sizes.astype(np.float64), sigma, ddof)
+    return chances[n]
+
+
+def _outlier_probability(n: np.ndarray, sigma: Fraction, ddof: int) -> np.ndarray:
     reach = float(sigma**2) * n / np.maximum((n - ddof) * (n - 1), 1e-300)
     chance = 1 - betainc(0.5, np.maximum((n - 2) / 2, 1e-300), np.minimum(reach, 1))
     # Two ratings always lie on opposite sides of their mean at the same distance.
-    return np.where(n < 2, 0.0, np.where(n == 2, (reach < 1).astype(float), chance))[back]
+    return np.where(n < 2, 0.0, np.where(n == 2, (reach < 1).astype(float), chance))
+
+
+def expected_exclusions(n: np.ndarray, chance: np.ndarray, max_share: Fraction) -> float:
+    """How many raters `exclude_raters` would be expected to exclude, were they all alike and Gaussian.
+
+    n: [raters] ratings of each; chance: [raters] mean probability that one of them is flagged, NaN without ratings.
+    The sum of P(Binomial(n, chance) > max_share n).  An approximation: a rater's ratings of one item in several
+    dimensions are taken as independent, and the ratings of items with few and many raters as equally likely flagged.
+    """
+    allowed = np.array([max_share.numerator * int(count) // max_share.denominator for count in n], np.float64)
+    rated = n > 0
+    return float(bdtrc(allowed[rated], n[rated], chance[rated]).sum())

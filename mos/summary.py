@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mos.result import KEPT, OUTLIER, STATUSES
+from mos.result import KEPT, NO_SCORE, NOT_USED, OUTLIER, STATUSES
 from mos.table import Ratings
 
 _MANY_EXCLUDED = 0.2
+_FIRST_ROWS = 16_384
 
 
-def summarise(
-    ratings: Ratings,
-    status: np.ndarray,
-    kept: np.ndarray,
-    scores: pa.Table,
-    raters: pa.Table,
-    chance: np.ndarray,
-    given: np.ndarray,
-) -> dict[str, Any]:
-    """`Result.summary`.
+class Figures(NamedTuple):
+    """What the summary is made of.
 
-    kept: rows of the ratings with status kept
-    chance: [items * dimensions] probability that a rating of the group is flagged, were all raters alike and Gaussian
-    given: [items * dimensions] ratings of the group
+    fates: [statuses] ratings of each status
+    mos: [items * dimensions] score points
+    no_score, not_used: see `mos.result.why_no_score` and `why_not_used`
+    given: [items * dimensions] ratings before anything was removed
+    chance: [items * dimensions] probability that one of them is flagged, were all raters alike and Gaussian
+    false_exclusions: see `mos.screening.expected_exclusions`
+    components: see `components`
     """
-    fates = np.bincount(status, minlength=len(STATUSES))
+
+    fates: np.ndarray
+    mos: np.ndarray
+    no_score: np.ndarray
+    not_used: np.ndarray
+    given: np.ndarray
+    chance: np.ndarray
+    false_exclusions: float
+    components: dict[str, int]
+
+
+def summarise(ratings: Ratings, figures: Figures) -> dict[str, Any]:
+    """`Result.summary`."""
+    fates, given, chance = figures.fates, figures.given, figures.chance
     total = len(ratings)
-    mos = scores["mos"]
-    outside = pc.sum(pc.or_(pc.less(mos, 0), pc.greater(mos, 100))).as_py() or 0
-    powerless = (given > 0) & (chance == 0)
+    mos = figures.mos[figures.no_score < 0]
     counts: dict[str, Any] = {
         "items": len(ratings.items),
         "dimensions": len(ratings.dimensions),
@@ -43,40 +52,56 @@ def summarise(
         "share_removed": float(1 - fates[KEPT] / total) if total else 0.0,
         "outlier_share": float(fates[OUTLIER] / total) if total else 0.0,
         "expected_outlier_share": float(np.dot(chance, given) / total) if total else 0.0,
-        "raters_excluded": pc.sum(raters["excluded"]).as_py() or 0,
-        "raters_by_reason": _reasons(raters["reason"]),
-        "scores": len(mos) - mos.null_count,
-        "no_score_by_reason": _reasons(scores["reason"]),
-        "scores_out_of_range": outside,
-        "groups_without_screening_power": int(powerless.sum()),
-        "components": components(ratings, kept),
+        "raters_excluded": int((figures.not_used > 0).sum()),
+        "expected_false_exclusions": figures.false_exclusions,
+        "raters_by_reason": _reasons(NOT_USED, figures.not_used),
+        "scores": len(mos),
+        "no_score_by_reason": _reasons(NO_SCORE, figures.no_score),
+        "scores_out_of_range": int(((mos < 0) | (mos > 100)).sum()),
+        "groups_without_screening_power": int(((given > 0) & (chance == 0)).sum()),
+        "components": figures.components,
     }
     return counts | {"warnings": _warnings(ratings, counts, int((given > 0).sum()))}
 
 
-def components(ratings: Ratings, kept: np.ndarray) -> dict[str, int]:
-    """For every dimension, into how many parts without a common item the raters of rows `kept` fall.
+def components(ratings: Ratings, kept: np.ndarray, used: np.ndarray) -> dict[str, int]:
+    """For every dimension, into how many parts without a common item the raters fall.
 
     1 is good; 0 means no ratings.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
 
-    raters, names = len(ratings.raters), ratings.dimensions.to_pylist()
-    rater, dimension = ratings.rater[kept].astype(np.int64), ratings.dimension[kept]
-    # One rater stands for each item: raters joined to that one are joined to each other.
-    group = ratings.item[kept].astype(np.int64) * len(names) + dimension
-    stands = np.zeros(len(ratings.items) * len(names), np.int64)
-    stands[group] = rater
-    edges = _distinct((dimension * raters + stands[group]) * raters + rater, len(names) * raters**2)
-    at, (one, other) = edges // max(raters, 1) ** 2, np.divmod(edges % max(raters, 1) ** 2, max(raters, 1))
-    parts: dict[str, int] = {}
-    for number, name in enumerate(names):
-        ends = one[at == number], other[at == number]
-        graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(raters, raters))
-        found = connected_components(graph, directed=False)[0] if raters else 0
-        parts[name] = int(found) - (raters - len(np.union1d(*ends)))  # a rater without ratings is no part
-    return parts
+    kept: [N] bool, which ratings count; used: [raters, dimensions] bool, whether one of the rater's does
+    """
+    raters, dimensions = used.shape
+    nodes = np.arange(raters * dimensions)  # a rater in a dimension
+    label = nodes.copy()  # the smallest node of the part
+    rows = np.flatnonzero(kept)
+    start, size = 0, _FIRST_ROWS  # a few items mostly tell that there is one part
+    parts = used.sum(axis=0)
+    while start < len(rows) and parts.max() > 1:
+        label = _joined(label, *_neighbours(ratings, rows[start : start + size + 1], dimensions, len(nodes)))
+        parts = (used.ravel() & (label == nodes)).reshape(raters, dimensions).sum(axis=0)
+        start, size = start + size, 2 * size
+    return dict(zip(ratings.dimensions.to_pylist(), parts.tolist(), strict=True))
+
+
+def _neighbours(ratings: Ratings, rows: np.ndarray, dimensions: int, nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nodes of any two rows that follow each other and rate the same: the ratings are ordered by what they rate."""
+    dimension = ratings.dimension[rows].astype(np.int64)
+    group = ratings.item[rows].astype(np.int64) * dimensions + dimension
+    node = ratings.rater[rows].astype(np.int64) * dimensions + dimension
+    same = group[1:] == group[:-1]
+    return np.divmod(_distinct(node[:-1][same] * nodes + node[1:][same], nodes**2), nodes)
+
+
+def _joined(label: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The labels after joining nodes `one` to nodes `other`; a label is the smallest node of its part."""
+    while True:
+        ends = np.sort([label[one], label[other]], axis=0)
+        if (ends[0] == ends[1]).all():
+            return label
+        np.minimum.at(label, ends[1], ends[0])
+        while (label[label] != label).any():
+            label = label[label]
 
 
 def _distinct(codes: np.ndarray, bound: int) -> np.ndarray:
@@ -88,9 +113,9 @@ def _distinct(codes: np.ndarray, bound: int) -> np.ndarray:
     return np.flatnonzero(present)
 
 
-def _reasons(column: pa.ChunkedArray) -> dict[str, int]:
-    counted = column.drop_null().value_counts().to_pylist()
-    return {entry["values"]: entry["counts"] for entry in sorted(counted, key=lambda entry: entry["values"])}
+def _reasons(names: Sequence[str], position: np.ndarray) -> dict[str, int]:
+    counts = np.bincount(position[position >= 0], minlength=len(names)).tolist()
+    return {name: count for name, count in sorted(zip(names, counts, strict=True)) if count}
 
 
 def _warnings(ratings: Ratings, counts: dict[str, Any], groups: int) -> list[str]:
@@ -109,11 +134,13 @@ def _on_raters(counts: dict[str, Any]) -> str | None:
             f"had too many outliers (expected of raters who are all alike: {null} of their ratings) and the others "
             "cannot be normalised; look at the table of raters."
         )
-    if excluded <= _MANY_EXCLUDED * rated:
+    if not excluded:
         return None
+    many = ": careful raters may be among them" if excluded > _MANY_EXCLUDED * rated else ""
     return (
-        f"{excluded} of {rated} raters were excluded for their share of outliers, while raters who are all alike "
-        f"would have {null} outliers by chance alone: careful raters may be among them; look at the table of raters."
+        f"{excluded} of {rated} raters were excluded for their share of outliers; raters who are all alike would have "
+        f"{null} outliers by chance alone, and {counts['expected_false_exclusions']:.1f} of them would be "
+        f"excluded{many}; look at the table of raters."
     )
 
 

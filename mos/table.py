@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from mos.coding import Coded, code_labels, code_scores
+from mos.arrow import numbers, texts
+from mos.coding import Coded, Scores, code_labels, code_scores
 from mos.errors import UserError
 from mos.problem import Problem
 from mos.reading import read_columns
@@ -64,43 +67,41 @@ def code(
     (1, 'out_of_scale', 'the score 7.0 is outside the scale from 1 to 5; correct it')
     """
     _check(table, scale)
-    item, rater, found = (code_labels(table[name], name) for name in ("item", "rater", "dimension"))
+    item, rater, found, scores = _columns(table)
     known = _known_dimensions(found, dimensions)
-    dimension = _translation(found.labels, known)[found.codes]
-    scores = code_scores(table["score"])
-    values = scores.values
+    translation = _translation(found.labels, known)
+    dimension = translation[found.codes]
     reasons = _reasons(
         {
-            "missing_item": item.codes < 0,
-            "missing_rater": rater.codes < 0,
-            "missing_dimension": found.codes < 0,
-            "unknown_dimension": dimension < 0,
+            "missing_item": None if item.complete else item.codes < 0,
+            "missing_rater": None if rater.complete else rater.codes < 0,
+            "missing_dimension": None if found.complete else found.codes < 0,
+            "unknown_dimension": None if found.complete and (translation[:-1] >= 0).all() else dimension < 0,
             "missing_score": scores.missing,
             "not_a_number": scores.unreadable,
-            "nan_score": np.isnan(values),
-            "infinite_score": np.isinf(values),
-            "out_of_scale": (values < scale[0]) | (values > scale[1]) if scale else np.zeros(0, bool),
-        }
+            **_beyond(scores.values, scale),
+        },
+        len(table),
     )
     problems = _problems(table, np.flatnonzero(reasons.codes), reasons, found, known, scale)
 
-    key = (item.codes.astype(np.int64) * len(known) + dimension) * len(rater.labels) + rater.codes
-    rows, again = _ordered(key, np.flatnonzero(reasons.codes == 0))
-    if again.any():
+    key, keys = _keys((item.codes, len(item.labels)), (dimension, len(known)), (rater.codes, len(rater.labels)))
+    rows, again = _ordered(key, keys, None if not reasons.codes.any() else np.flatnonzero(reasons.codes == 0))
+    if again is not None:
         problems = sorted(problems + _duplicates(table, rows, again), key=lambda problem: problem.row)
         rows = rows[~again]
-    score = values[rows]
+    score = scores.values[rows]
     if scale is None:
         scale = (score.min(), score.max()) if len(score) else (np.nan, np.nan)
     ratings = Ratings(
         items=item.labels,
         raters=rater.labels,
-        dimensions=pa.array(known, pa.string()),
+        dimensions=texts(known),
         item=item.codes[rows],
         rater=rater.codes[rows],
         dimension=dimension[rows],
         score=score,
-        index=rows.astype(np.int64),
+        index=rows.astype(np.int64, copy=False),
         scale=(float(scale[0]), float(scale[1])),
     )
     return ratings, problems
@@ -114,14 +115,60 @@ def _check(table: pa.Table, scale: tuple[float, float] | None) -> None:
         raise UserError(f"The scale must go from a lower to a higher number; got {scale[0]:g} to {scale[1]:g}.")
 
 
-def _ordered(key: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`rows` by ascending key, in table order where keys are equal; and whether each repeats the key before it."""
-    key = key[rows] if len(rows) < len(key) else key
+def _columns(table: pa.Table) -> tuple[Coded, Coded, Coded, Scores]:
+    """Items, raters, dimensions and scores.  Arrow lets go of the interpreter, so two columns are read at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        # Items first: they take longest.
+        item, rater, found = (pool.submit(code_labels, table[name], name) for name in ("item", "rater", "dimension"))
+        scores = pool.submit(code_scores, table["score"])
+        return item.result(), rater.result(), found.result(), scores.result()
+
+
+def _beyond(values: np.ndarray, scale: tuple[float, float] | None) -> dict[str, np.ndarray | None]:
+    """Where a score is no number that the scale has."""
+    low, high = scale or (-np.finfo(np.float64).max, np.finfo(np.float64).max)
+    if not len(values) or (values.min() >= low and values.max() <= high):  # false where there is a NaN
+        return {"nan_score": None, "infinite_score": None, "out_of_scale": None}
+    return {
+        "nan_score": np.isnan(values),
+        "infinite_score": np.isinf(values),
+        "out_of_scale": (values < low) | (values > high) if scale else None,
+    }
+
+
+def _keys(*parts: tuple[np.ndarray, int]) -> tuple[np.ndarray, int]:
+    """One number for the codes of each row, ordered as they are, and how many numbers there can be.
+
+    parts: codes [rows] of a part and how many there are; a row with a negative code gets an arbitrary number.
+    """
+    bound = math.prod(size for _, size in parts)
+    key = np.zeros(len(parts[0][0]), np.int32 if bound < 2**31 else np.int64)
+    for codes, size in parts:
+        np.multiply(key, size, out=key)
+        np.add(key, codes, out=key)
+    return key, bound
+
+
+def _ordered(key: np.ndarray, keys: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """`rows`, all where None, by ascending key (below `keys`), in table order where keys are equal.
+
+    And whether each repeats the key before it; None when no key is repeated.
+    """
+    if rows is None:
+        rows = np.arange(len(key))
+    else:
+        key = key[rows]
+    if keys <= 4 * len(key) + 1_000_000:  # nearly every key is there: no need to sort
+        at = np.full(keys, -1, np.int64)
+        at[key] = rows
+        ordered = at if keys == len(key) and at.min(initial=0) >= 0 else at[at >= 0]
+        if len(ordered) == len(rows):
+            return ordered, None
     order = _stable_order(key)
     key = key[order]
     again = np.zeros(len(key), bool)
     again[1:] = key[1:] == key[:-1]
-    return rows[order], again
+    return rows[order], again if again.any() else None
 
 
 def _known_dimensions(found: Coded, dimensions: Sequence[str] | None) -> list[str]:
@@ -146,10 +193,10 @@ class _Reasons:
     codes: np.ndarray  # [rows] uint8: 0 for a good row, else 1 + position in `names` of the first reason that holds
 
 
-def _reasons(masks: dict[str, np.ndarray]) -> _Reasons:
-    codes = np.zeros(len(next(iter(masks.values()))), np.uint8)
+def _reasons(masks: dict[str, np.ndarray | None], rows: int) -> _Reasons:
+    codes = np.zeros(rows, np.uint8)
     for number, mask in reversed(list(enumerate(masks.values(), start=1))):
-        if mask.any():
+        if mask is not None:
             codes[mask] = number
     return _Reasons(tuple(masks), codes)
 
@@ -164,7 +211,7 @@ def _problems(
 ) -> list[Problem]:
     if not len(bad):
         return []
-    scores = table["score"].take(pa.array(bad)).to_pylist()
+    scores = table["score"].take(numbers(bad)).to_pylist()
     labels = [*found.labels.to_pylist(), None]
     rows = zip(bad.tolist(), reasons.codes[bad].tolist(), scores, found.codes[bad].tolist(), strict=True)
     low, high = scale or (None, None)
@@ -209,7 +256,7 @@ def _out_of_scale(score: object, low: float | None, high: float | None) -> str:
 
 
 def _stable_order(key: np.ndarray) -> np.ndarray:
-    """The stable sorting permutation of non-negative int64 keys; numpy sorts 16-bit digits in linear time."""
+    """The stable sorting permutation of non-negative keys; numpy sorts 16-bit digits in linear time."""
     if len(key) < 2 or (key[1:] >= key[:-1]).all():
         return np.arange(len(key))
     order = np.argsort(key.astype(np.uint16), kind="stable")
@@ -233,7 +280,7 @@ def _duplicates(table: pa.Table, rows: np.ndarray, again: np.ndarray) -> list[Pr
 
 
 def _places(table: pa.Table, rows: np.ndarray) -> list[str]:
-    taken = table.select([name for name in ("file", "row") if name in table.column_names]).take(pa.array(rows))
-    numbers = taken["row"].to_pylist() if "row" in taken.column_names else (rows + 1).tolist()
+    taken = table.select([name for name in ("file", "row") if name in table.column_names]).take(numbers(rows))
+    lines = taken["row"].to_pylist() if "row" in taken.column_names else (rows + 1).tolist()
     files = taken["file"].to_pylist() if "file" in taken.column_names else [None] * len(rows)
-    return [f"{file}, row {row}" if file else f"row {row}" for file, row in zip(files, numbers, strict=True)]
+    return [f"{file}, row {line}" if file else f"row {line}" for file, line in zip(files, lines, strict=True)]
