@@ -64,6 +64,7 @@ class RatingRows:
             reject(Rejection("rating", file, row, "unknown_pair", message, pair_id=pair_id))
         kept = table.filter(pc.invert(unknown))
         files = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(kept), np.int32)), [file])
+        self._close_chunk()  # of two ratings of the same thing the first counts, in the order of files
         self._chunks.append(kept.append_column("file", files).select(COLUMNS))
 
     def table(self) -> pa.Table:
