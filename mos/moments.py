@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 # Summing n numbers one by one is wrong by less than this times n times the largest.
 ROUNDING = 8 * float(np.finfo(float).eps)
+_BLOCK = 32_768
 
 
 class Moments(NamedTuple):
@@ -26,37 +28,50 @@ class Moments(NamedTuple):
         return np.sqrt(self.ss / divisor)
 
 
-def moments(values: np.ndarray, group: np.ndarray, groups: int) -> Moments:
-    """Moments of `values` [N] by `group` [N] int64 in 0..groups-1, in two passes."""
-    return deviations(values, group, groups)[0]
-
-
-def deviations(values: np.ndarray, group: np.ndarray, groups: int) -> tuple[Moments, np.ndarray]:
-    """Moments of `values` [N] by `group` [N] int64 in 0..groups-1; and how far each value is from its group's mean.
+def moments(values: np.ndarray, group: np.ndarray, groups: int, counted: np.ndarray | None = None) -> Moments:
+    """Moments of `values` [N] by `group` [N] in 0..groups-1, in two passes; of the rows `counted` [N] bool only.
 
     A spread that rounding alone can make is none: fifteen ratings of 3.3 must not have a standard deviation of
     4e-16, and outliers from it.
     """
-    n = np.bincount(group, minlength=groups)
+    n, mean, ss = np.zeros(groups, np.int64), np.zeros(groups), np.zeros(groups)
+    highest = 0.0
+    for rows in blocks(len(values)):
+        at, value = group[rows].astype(np.intp, copy=False), values[rows]
+        if counted is not None:
+            value = np.where(counted[rows], value, 0.0)
+        add_by(at, n, None if counted is None else counted[rows])
+        add_by(at, mean, value)
+        highest = max(highest, largest(value))
     count = np.maximum(n, 1)
-    mean = np.bincount(group, weights=values, minlength=groups) / count
-    deviation = mean[group]
-    np.subtract(values, deviation, out=deviation)
-    ss = np.bincount(group, weights=np.square(deviation), minlength=groups)
-    ss[ss <= count * (ROUNDING * count * largest(values)) ** 2] = 0
+    mean /= count
+    for rows in blocks(len(values)):
+        at = group[rows].astype(np.intp, copy=False)
+        deviation = values[rows] - mean[at]
+        if counted is not None:
+            deviation[~counted[rows]] = 0.0
+        add_by(at, ss, np.square(deviation, out=deviation))
+    ss[ss <= count * (ROUNDING * count * highest) ** 2] = 0
     mean[n == 0] = np.nan
-    return Moments(n, mean, ss), deviation
+    return Moments(n, mean, ss)
 
 
-def deviations_without(
-    left_out: np.ndarray, values: np.ndarray, group: np.ndarray, groups: int
-) -> tuple[Moments, np.ndarray]:
-    """`deviations` of all values but the rows `left_out`, whose own deviation means nothing."""
-    values, group = values.copy(), group.copy()
-    values[left_out] = 0.0
-    group[left_out] = groups  # a group of their own, dropped in the end
-    found, deviation = deviations(values, group, groups + 1)
-    return Moments(*(column[:groups] for column in found)), deviation
+def blocks(rows: int) -> Iterator[slice]:
+    """Slices that cover `rows` rows, each small enough for what is made of it on the way to stay in the cache."""
+    return (slice(start, start + _BLOCK) for start in range(0, rows, _BLOCK))
+
+
+def add_by(group: np.ndarray, totals: np.ndarray, weights: np.ndarray | None = None) -> None:
+    """Add to `totals` [groups] the number of rows of each group, or their weights; group, weights: [N], N > 0."""
+    starts = np.append(0, np.flatnonzero(group[1:] != group[:-1]) + 1)
+    if 2 * len(starts) < len(group):  # runs of one group, as where ratings are ordered by item: sum each run first
+        weights = (
+            np.diff(starts, append=len(group)) if weights is None else np.add.reduceat(weights, starts, dtype=float)
+        )
+        group = group[starts]
+    low = int(group.min())  # neighbours in the table are neighbours in the totals: no need to go through all of these
+    part = np.bincount(group - low, weights)
+    totals[low : low + len(part)] += part.astype(totals.dtype, copy=False)
 
 
 def largest(values: np.ndarray) -> float:

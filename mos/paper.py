@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from mos import ledger
 from mos.errors import UserError
-from mos.moments import Moments
+from mos.moments import Moments, blocks
 from mos.result import (
     KEPT,
     OUTLIER,
@@ -34,7 +34,14 @@ from mos.result import (
     why_not_used,
 )
 from mos.scores import Normalised, average, normalise
-from mos.screening import RaterShares, exclude_raters, expected_exclusions, flag_outliers, outlier_probability
+from mos.screening import (
+    RaterShares,
+    exclude_raters,
+    expected_exclusions,
+    expected_shares,
+    flag_outliers,
+    outlier_probability,
+)
 from mos.summary import Figures, components, summarise
 from mos.table import Ratings
 
@@ -101,30 +108,32 @@ def score(ratings: Ratings, options: PaperOptions | None = None) -> Result:
     """Score every item in every dimension, keeping for each rating and rater what became of it and why."""
     options = options or PaperOptions()
     dimensions, items, raters = len(ratings.dimensions), len(ratings.items), len(ratings.raters)
-    group = ratings.item.astype(np.int64) * dimensions + ratings.dimension
-    key = ratings.rater.astype(np.int64) * dimensions + ratings.dimension
+    group = _crossed(ratings.item, items, ratings.dimension, dimensions)
+    key = _crossed(ratings.rater, raters, ratings.dimension, dimensions)
 
     outliers = flag_outliers(ratings.score, group, items * dimensions, options.sigma, options.outlier_ddof)
     shares = exclude_raters(ratings.rater, raters, outliers.flag, options.share)
     outlying = np.flatnonzero(outliers.flag)
-    own = normalise(ratings.score, key, raters * dimensions, outlying, options.z_ddof)
+    own = normalise(ratings.score, key, raters * dimensions, ~outliers.flag, options.z_ddof)
 
     fate = np.full(raters * dimensions, KEPT, np.uint8)
     fate[own.constant] = RATER_CONSTANT
     fate[own.too_few] = RATER_TOO_FEW
     fate[np.repeat(shares.excluded, dimensions)] = RATER_EXCLUDED
-    status = fate[key]
+    status = np.empty(len(ratings), np.uint8)
+    for rows in blocks(len(ratings)):
+        status[rows] = fate[key[rows].astype(np.intp, copy=False)]
     trimmed = outlying[status[outlying] == KEPT]
     status[outlying] = OUTLIER
     kept = status == KEPT
 
     given = outliers.moments.n
-    means = average(own.z, group, len(given), np.flatnonzero(~kept), trimmed, options.confidence)
+    means = average(own.z, group, len(given), kept, trimmed, options.confidence)
     no_score = why_no_score(means.n, given, options.min_ratings)
     met = (fate[:, None] == np.arange(len(STATUSES))) & (own.moments.n > 0)[:, None]
     not_used = why_not_used(shares, met.reshape(raters, dimensions, len(STATUSES)).any(axis=1))
     chance = outlier_probability(given, options.sigma, options.outlier_ddof)
-    expected_share = np.bincount(ratings.rater, chance[group], raters) / np.where(shares.n > 0, shares.n, np.nan)
+    expected_share = expected_shares(ratings.rater, shares.n, group, chance)
     fates = np.bincount(fate, own.moments.n, len(STATUSES)).astype(np.int64)
     fates[OUTLIER] = len(outlying)
     figures = Figures(
@@ -147,6 +156,13 @@ def score(ratings: Ratings, options: PaperOptions | None = None) -> Result:
         summary=summarise(ratings, figures),
         decisions=partial(_decisions, ratings, outlying, outliers.moments, shares, own, options),
     )
+
+
+def _crossed(codes: np.ndarray, size: int, dimension: np.ndarray, dimensions: int) -> np.ndarray:
+    """[N] position of each rating in the product of codes (of which there are `size`) and dimensions."""
+    crossed = codes.astype(np.int32 if size * dimensions < 2**31 else np.int64)
+    np.multiply(crossed, dimensions, out=crossed)
+    return np.add(crossed, dimension, out=crossed)
 
 
 def _decisions(

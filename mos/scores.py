@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from mos.moments import Moments, combine, deviations_without, largest, moments
+from mos.moments import Moments, blocks, combine, largest, moments
 
 POINTS_PER_Z = 100 / 6
 _CONSTANT = 1e-12  # a spread below this share of the largest score is rounding, not use of the scale
@@ -26,20 +26,23 @@ class Normalised(NamedTuple):
     least_sd: float
 
 
-def normalise(score: np.ndarray, key: np.ndarray, keys: int, removed: np.ndarray, ddof: int) -> Normalised:
+def normalise(score: np.ndarray, key: np.ndarray, keys: int, retained: np.ndarray, ddof: int) -> Normalised:
     """z = (s - mean) / SD, with the mean and SD of the ratings that the same rater retained in the same dimension.
 
-    score: [N]; key: [N] in 0..keys-1, rater and dimension; removed: rows in 0..N-1.  Removed ratings get a z on the
-    scale of their rater too.  No z for a rater with fewer than two retained ratings, or whose ratings are all equal.
+    score: [N]; key: [N] in 0..keys-1, rater and dimension; retained: [N] bool.  Ratings that are not retained get a
+    z on the scale of their rater too.  No z for a rater with fewer than two retained ratings, or whose retained
+    ratings are all equal.
     """
-    kept, z = deviations_without(removed, score, key, keys)
+    kept = moments(score, key, keys, retained)
     sd = kept.sd(ddof)
     too_few = kept.n < 2
     least_sd = _CONSTANT * largest(score)
     constant = ~too_few & (sd <= least_sd)
     sd[too_few | constant] = np.nan
-    z[removed] = score[removed] - kept.mean[key[removed]]
-    z /= sd[key]
+    z = np.empty(len(score))
+    for rows in blocks(len(score)):
+        at = key[rows].astype(np.intp, copy=False)
+        np.divide(score[rows] - kept.mean[at], sd[at], out=z[rows])
     return Normalised(z, constant, too_few, kept, least_sd)
 
 
@@ -59,18 +62,17 @@ class Means(NamedTuple):
 
 
 def average(
-    z: np.ndarray, group: np.ndarray, groups: int, removed: np.ndarray, trimmed: np.ndarray, level: float
+    z: np.ndarray, group: np.ndarray, groups: int, kept: np.ndarray, trimmed: np.ndarray, level: float
 ) -> Means:
-    """Mean z of the ratings of every group as a score, with an interval at confidence `level` that covers.
+    """Mean z of the `kept` ratings of every group as a score, with an interval at confidence `level` that covers.
 
-    z: [N]; group: [N] in 0..groups-1; removed, trimmed: rows in 0..N-1.  Those removed do not count in the mean;
-    `trimmed` are those among them that are outliers of raters whose other ratings count.  Trimming at two sigma and
-    then taking s/sqrt(n) of what is left pretends that the removed spread was never there: at 15 ratings a nominal
-    95 % interval covers 87 to 91 %.  So the spread is that of both, se = s/sqrt(n) with the n behind the mean, and
-    the half-width is se times the t quantile with n - 1 degrees of freedom; it covers 94 to 95.5 % for 5 to 30
-    simulated Gaussian raters.
+    z: [N]; group: [N] in 0..groups-1; kept: [N] bool; trimmed: rows in 0..N-1, the outliers that the raters of the
+    kept ratings gave.  Trimming at two sigma and then taking s/sqrt(n) of what is left pretends that the removed
+    spread was never there: at 15 ratings a nominal 95 % interval covers 87 to 91 %.  So the spread is that of both,
+    se = s/sqrt(n) with the n behind the mean, and the half-width is se times the t quantile with n - 1 degrees of
+    freedom; it covers 94 to 95.5 % for 5 to 30 simulated Gaussian raters.
     """
-    inside, _ = deviations_without(removed, z, group, groups)
+    inside = moments(z, group, groups, kept)
     spread = combine(inside, moments(z[trimmed], group[trimmed], groups)).sd(1)
     with np.errstate(divide="ignore"):
         se = np.where(inside.n > 1, spread / np.sqrt(inside.n), np.nan) * POINTS_PER_Z

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtrc, betainc
 
-from mos.moments import ROUNDING, Moments, deviations, largest
+from mos.moments import ROUNDING, Moments, add_by, blocks, largest, moments
 
 _NEAR = 1e-9  # relative width of the band around the threshold that is decided in integers
 _DIGITS = 12
@@ -33,18 +33,19 @@ def flag_outliers(score: np.ndarray, group: np.ndarray, groups: int, sigma: Frac
     0 for that of the population.  One pass, strict: a rating on the threshold stays.  A group whose ratings are all
     equal has no outliers.
     """
-    found, deviation = deviations(score, group, groups)
+    found = moments(score, group, groups)
     limit = float(sigma) * found.sd(ddof)
     highest = largest(score)
     # Worst case of summing n numbers of this size one by one, and then the relative band.
     slack = _NEAR * limit + ROUNDING * highest * found.n
     lowest = np.where(found.ss > 0, limit - slack, np.inf)
-    np.abs(deviation, out=deviation)
-    candidates = np.flatnonzero(deviation >= lowest[group])
-    surely = deviation[candidates] > (limit + slack)[group[candidates]]
     flag = np.zeros(len(score), bool)
-    flag[candidates] = True
-    near = candidates[~surely]
+    for rows in blocks(len(score)):
+        at = group[rows].astype(np.intp, copy=False)
+        np.greater_equal(np.abs(score[rows] - found.mean[at]), lowest[at], out=flag[rows])
+    candidates = np.flatnonzero(flag)
+    at = group[candidates]
+    near = candidates[np.abs(score[candidates] - found.mean[at]) <= (limit + slack)[at]]
     if len(near):
         flag[near] = _decide(score, group, near, sigma, ddof, highest)
     return Outliers(flag, found)
@@ -87,7 +88,9 @@ def exclude_raters(rater: np.ndarray, raters: int, outlier: np.ndarray, max_shar
 
     rater: [N] in 0..raters-1; outlier: [N] bool.  Compared in integers: a rater at exactly 5 % stays.
     """
-    n = np.bincount(rater, minlength=raters)
+    n = np.zeros(raters, np.int64)
+    for rows in blocks(len(rater)):
+        add_by(rater[rows], n)
     outliers = np.bincount(rater[outlier], minlength=raters)
     excluded = [
         int(out) * max_share.denominator > max_share.numerator * int(count)
@@ -114,6 +117,17 @@ def _outlier_probability(n: np.ndarray, sigma: Fraction, ddof: int) -> np.ndarra
     chance = 1 - betainc(0.5, np.maximum((n - 2) / 2, 1e-300), np.minimum(reach, 1))
     # Two ratings always lie on opposite sides of their mean at the same distance.
     return np.where(n < 2, 0.0, np.where(n == 2, (reach < 1).astype(float), chance))
+
+
+def expected_shares(rater: np.ndarray, n: np.ndarray, group: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """[raters] mean probability that a rating of the rater is flagged; NaN without ratings.
+
+    rater, group: [N] who rated and what; n: [raters] ratings of each; chance: [groups] see `outlier_probability`.
+    """
+    total = np.zeros(len(n))
+    for rows in blocks(len(rater)):
+        add_by(rater[rows], total, chance[group[rows].astype(np.intp, copy=False)])
+    return total / np.where(n > 0, n, np.nan)
 
 
 def expected_exclusions(n: np.ndarray, chance: np.ndarray, max_share: Fraction) -> float:

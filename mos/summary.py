@@ -51,7 +51,7 @@ def summarise(ratings: Ratings, figures: Figures) -> dict[str, Any]:
         "ratings_by_status": dict(zip(STATUSES, fates.tolist(), strict=True)),
         "share_removed": float(1 - fates[KEPT] / total) if total else 0.0,
         "outlier_share": float(fates[OUTLIER] / total) if total else 0.0,
-        "expected_outlier_share": float(np.dot(chance, given) / total) if total else 0.0,
+        "expected_outlier_share": float((chance * given).sum() / total) if total else 0.0,
         "raters_excluded": int((figures.not_used > 0).sum()),
         "expected_false_exclusions": figures.false_exclusions,
         "raters_by_reason": _reasons(NOT_USED, figures.not_used),
@@ -73,14 +73,15 @@ def components(ratings: Ratings, kept: np.ndarray, used: np.ndarray) -> dict[str
     """
     raters, dimensions = used.shape
     nodes = np.arange(raters * dimensions)  # a rater in a dimension
-    label = nodes.copy()  # the smallest node of the part
-    rows = np.flatnonzero(kept)
+    label: np.ndarray = nodes.copy()  # the smallest node of the part
+    before: np.ndarray = np.zeros(0, np.int64)
     start, size = 0, _FIRST_ROWS  # a few items mostly tell that there is one part
     parts = used.sum(axis=0)
-    while start < len(rows) and parts.max() > 1:
-        label = _joined(label, *_neighbours(ratings, rows[start : start + size + 1], dimensions, len(nodes)))
+    while start < len(kept) and parts.max() > 1:
+        rows = np.append(before, start + np.flatnonzero(kept[start : start + size]))
+        label = _joined(label, *_neighbours(ratings, rows, dimensions, len(nodes)))
         parts = (used.ravel() & (label == nodes)).reshape(raters, dimensions).sum(axis=0)
-        start, size = start + size, 2 * size
+        before, start, size = rows[-1:], start + size, 2 * size
     return dict(zip(ratings.dimensions.to_pylist(), parts.tolist(), strict=True))
 
 
