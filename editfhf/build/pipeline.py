@@ -47,13 +47,19 @@ def build(
         now = {"options": options.as_dict(), "versions": outputs.versions(), "inputs": read_inputs(corpus)}
         if before and not running.update:
             _refuse_change(dataset, before, now)
-        space.prepare()
-        with closing(RejectionLog(space.area / "rejections.sqlite")) as log:
-            context = _context(corpus, space, options, running, watcher, log)
-            work = _work(context, before, now)
-            if work is not None:
-                return finish(context, work)
-        return _up_to_date(space, before or {}, running)
+        only_looks = before is not None and not running.update and not space.shards.exists()
+        try:
+            space.prepare()
+            with closing(RejectionLog(space.area / "rejections.sqlite")) as log:
+                context = _context(corpus, space, options, running, watcher, log)
+                work = _work(context, before, now)
+                if work is not None:
+                    return finish(context, work)
+            return _up_to_date(space, before or {}, running)
+        except BaseException:
+            if only_looks:
+                space.discard()
+            raise
 
 
 @dataclass(frozen=True)
