@@ -9,7 +9,7 @@ import numpy as np
 
 # Summing n numbers one by one is wrong by less than this times n times the largest.
 ROUNDING = 8 * float(np.finfo(float).eps)
-_BLOCK = 32_768
+_BLOCK = 65_536
 
 
 class Moments(NamedTuple):
@@ -63,14 +63,16 @@ def blocks(rows: int) -> Iterator[slice]:
 
 def add_by(group: np.ndarray, totals: np.ndarray, weights: np.ndarray | None = None) -> None:
     """Add to `totals` [groups] the number of rows of each group, or their weights; group, weights: [N], N > 0."""
-    starts = np.append(0, np.flatnonzero(group[1:] != group[:-1]) + 1)
-    if 2 * len(starts) < len(group):  # runs of one group, as where ratings are ordered by item: sum each run first
+    change = group[1:] != group[:-1]
+    if 2 * np.count_nonzero(change) < len(group):  # where ratings are ordered by item: sum its run of ratings first
+        starts = np.append(0, np.flatnonzero(change) + 1)
         weights = (
             np.diff(starts, append=len(group)) if weights is None else np.add.reduceat(weights, starts, dtype=float)
         )
         group = group[starts]
-    low = int(group.min())  # neighbours in the table are neighbours in the totals: no need to go through all of these
-    part = np.bincount(group - low, weights)
+    # Neighbours in the table are neighbours in the totals: no need to go through all of these when they are many.
+    low = int(group.min()) if len(totals) > len(group) else 0
+    part = np.bincount(group - low if low else group, weights)
     totals[low : low + len(part)] += part.astype(totals.dtype, copy=False)
 
 
