@@ -2,8 +2,10 @@
 
     python tests/benchmarks/bench_mos.py [--items 15287]
 
-One JSON line a measure.  sureal has no 2-sigma rule; its nearest pipeline is ZS_SR_MOS: z-scores per rater, BT.500
-screening of raters, mean.  It runs on one dimension, and its time is counted three times.
+One JSON line a measure, with the machine's load beside it.  Ours and the peers take turns, since other programs may
+slow the machine down for a while; the ratio is that of the medians.  sureal has no 2-sigma rule; its nearest pipeline
+is ZS_SR_MOS: z-scores per rater, BT.500 screening of raters, mean.  It takes one dimension at a time, so a turn of it
+is one dimension, and its time is three times the median turn.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ import argparse
 import contextlib
 import io
 import json
+import os
+import statistics
 import sys
 import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,18 +61,23 @@ def simulate(items: int, seed: int = 0) -> pa.Table:
     )
 
 
-def best_of(runs: int, work: Callable[[], Any]) -> float:
-    """Seconds of the fastest of `runs` runs."""
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
-def sureal_seconds(dense: np.ndarray) -> float:
-    """sureal's ZS_SR_MOS on one dimension, [items, raters]; reading the data set into its objects is not counted."""
+def in_turns(rounds: int, works: dict[str, tuple[int, Callable[[], Any]]]) -> dict[str, list[float]]:
+    """Seconds of every run: in each round, every work as often as its number says."""
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, (runs, work) in works.items():
+            found[name] += [seconds(work) for _ in range(runs)]
+    return found
+
+
+def sureal_model(dense: np.ndarray) -> Any:
+    """sureal's ZS_SR_MOS of one dimension, [items, raters], its data set read."""
     from sureal.dataset_reader import RawDatasetReader
     from sureal.subjective_model import ZscoringSubjrejMosModel
 
@@ -79,9 +89,12 @@ def sureal_seconds(dense: np.ndarray) -> float:
             for number, row in enumerate(dense)
         ],
     )
+    return ZscoringSubjrejMosModel(RawDatasetReader(dataset))
+
+
+def run_silently(model: Any) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
-        model = ZscoringSubjrejMosModel(RawDatasetReader(dataset))
-        return best_of(1, model.run_modeling)
+        model.run_modeling()
 
 
 def pandas_paper(frame: pd.DataFrame) -> pd.Series:
@@ -95,18 +108,23 @@ def pandas_paper(frame: pd.DataFrame) -> pd.Series:
     return 100 * (z.groupby([kept["item"], kept["dimension"]]).mean() + 3) / 6
 
 
-def report(name: str, ours: float, peer: str, peer_s: float, note: str) -> None:
-    row = {"name": name, "ours_s": round(ours, 4), "peer": peer, "peer_s": round(peer_s, 4)}
-    sys.stdout.write(json.dumps(row | {"ratio": round(peer_s / ours, 2), "note": note}) + "\n")
+def report(name: str, ours: list[float], peer: str, theirs: list[float], note: str, times: int = 1) -> None:
+    """One line; `times`: how many of the peer's runs do the work of one of ours."""
+    middle, other = statistics.median(ours), times * statistics.median(theirs)
+    row = {"name": name, "ours_min_s": min(ours), "ours_median_s": middle, "ours_runs": len(ours), "peer": peer}
+    row |= {"peer_min_s": times * min(theirs), "peer_median_s": other, "peer_runs": len(theirs)}
+    row |= {"ratio": other / middle, "load": os.getloadavg()[0]}
+    rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+    sys.stdout.write(json.dumps(rounded | {"note": note}) + "\n")
     sys.stdout.flush()
 
 
-def csv_seconds(table: pa.Table) -> tuple[float, float]:
+def csv_seconds(table: pa.Table) -> dict[str, list[float]]:
     """Reading the table from CSV: ours, and Arrow's reader alone."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings.csv"
         pacsv.write_csv(table, path)
-        return best_of(6, lambda: read_columns(path)), best_of(6, lambda: pacsv.read_csv(path))
+        return in_turns(5, {"ours": (1, lambda: read_columns(path)), "peer": (1, lambda: pacsv.read_csv(path))})
 
 
 def peak_bytes(work: Callable[[], Any]) -> int:
@@ -130,20 +148,29 @@ def main() -> None:
     if problems:
         raise SystemExit(f"the simulated table has {len(problems)} bad rows")
     size = f"{len(ratings)} ratings, peak {used / 1e6:.0f} MB"
-    from_text = best_of(8, lambda: score(code(table, (1, 5))[0]))
-    from_codes = best_of(8, lambda: score(ratings))
-    in_order = code(table.take(pa.array(ratings.index)), (1, 5))[0]
-    one = in_order.score.reshape(len(ratings.items), len(DIMENSIONS), RATERS)[:, 0, :]
+    found = csv_seconds(table)
+    note = "with columns found, lines numbered and bad rows told"
+    report("read CSV", found["ours"], "pyarrow.csv.read_csv", found["peer"], note)
 
-    ours, bare = csv_seconds(table)
-    report("read CSV", ours, "pyarrow.csv.read_csv", bare, "with columns found, lines numbered and bad rows told")
     frame = table.to_pandas().assign(score=lambda f: f["score"].astype(float))
-    report("score from text", from_text, "pandas groupby", best_of(2, lambda: pandas_paper(frame)), size)
     coded = frame.assign(**{name: frame[name].astype("category").cat.codes for name in ("item", "rater", "dimension")})
-    report("score from codes", from_codes, "pandas groupby", best_of(2, lambda: pandas_paper(coded)), size)
-    peer = 3 * sureal_seconds(one)
-    report("score from text", from_text, "sureal ZS_SR_MOS", peer, f"{size}; sureal: 3 x one dimension, dense")
-    report("score from codes", from_codes, "sureal ZS_SR_MOS", peer, f"{size}; sureal: 3 x one dimension, dense")
+    in_order = code(table.take(pa.array(ratings.index)), (1, 5))[0]
+    dense = in_order.score.reshape(len(ratings.items), len(DIMENSIONS), RATERS)
+    models = cycle([sureal_model(dense[:, number]) for number in range(len(DIMENSIONS))])
+    found = in_turns(
+        len(DIMENSIONS),
+        {
+            "sureal": (1, lambda: run_silently(next(models))),
+            "text": (8, lambda: score(code(table, (1, 5))[0])),
+            "codes": (8, lambda: score(ratings)),
+            "pandas text": (1, lambda: pandas_paper(frame)),
+            "pandas codes": (1, lambda: pandas_paper(coded)),
+        },
+    )
+    for ours in ("text", "codes"):
+        report(f"score from {ours}", found[ours], "pandas groupby", found[f"pandas {ours}"], size)
+        note = f"{size}; sureal: 3 x one dimension, dense"
+        report(f"score from {ours}", found[ours], "sureal ZS_SR_MOS", found["sureal"], note, times=len(DIMENSIONS))
 
 
 if __name__ == "__main__":
