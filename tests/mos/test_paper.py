@@ -318,3 +318,51 @@ def test_the_summary_is_json(coded: Coded) -> None:
     result = score(coded(study(0), (1, 5)))
     assert json.loads(json.dumps(result.summary)) == result.summary
     assert sum(result.summary["ratings_by_status"].values()) == len(result.ratings)
+
+
+@pytest.mark.parametrize(("items", "raters", "dimensions"), [(60, 15, 1), (25, 10, 3)])
+def test_raters_that_chance_alone_excludes_are_as_many_as_expected(
+    coded: Coded, items: int, raters: int, dimensions: int
+) -> None:
+    random = np.random.default_rng(items)
+    excluded, expected = [], []
+    for _ in range(60):
+        summary = score(coded(random.normal(3, 1, (items, raters, dimensions)))).summary
+        excluded.append(summary["raters_excluded"])
+        expected.append(summary["expected_false_exclusions"])
+    assert expected == [expected[0]] * 60
+    assert 0.5 < expected[0] < raters / 3
+    # Four standard errors of the mean that was simulated.
+    assert np.mean(excluded) == pytest.approx(expected[0], abs=4 * np.std(excluded, ddof=1) / math.sqrt(60))
+
+
+def test_excluded_raters_are_told_beside_what_chance_would_exclude(coded: Coded) -> None:
+    scores = np.random.default_rng(1).normal(3, 0.5, (2000, 15))
+    assert score(coded(scores)).summary["warnings"] == []
+    scores[:, 3] = np.random.default_rng(2).uniform(-2, 8, 2000)
+    summary = score(coded(scores)).summary
+    (warning,) = summary["warnings"]
+    assert warning.startswith("1 of 15 raters were excluded")
+    assert f"{summary['expected_false_exclusions']:.1f} of them would be excluded;" in warning
+    assert "careful raters" not in warning
+
+
+def connected_parts(ratings: Ratings, kept: np.ndarray) -> int:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rater, item = ratings.rater[kept], len(ratings.raters) + ratings.item[kept]
+    size = len(ratings.raters) + len(ratings.items)
+    graph = coo_array((np.ones(len(rater)), (rater, item)), shape=(size, size))
+    return int(connected_components(graph, directed=False)[0]) - (size - len(np.union1d(rater, item)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_parts_of_a_sparse_study_are_those_of_its_graph(coded: Coded, seed: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr("mos.summary._FIRST_ROWS", 16)  # so that items fall across the steps
+    random = np.random.default_rng(seed)
+    scores = random.normal(3, 1, (70, 60))
+    scores[random.random(scores.shape) > 0.02 + 0.004 * seed] = NAN
+    ratings = coded(scores)
+    result = score(ratings, PaperOptions(max_outlier_share="1"))
+    assert result.summary["components"] == {"dimension0": connected_parts(ratings, result.status == 0)}
