@@ -1,0 +1,311 @@
+"""A build may be stopped at any moment, in any way: run again, it ends in the same bytes."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+import pytest
+
+from editfhf.build import workspace
+from editfhf.build.workspace import Workspace
+from mos.errors import UserError
+from tests.editfhf.build import building, corpora
+
+OPTIONS = {"shards": {"megabytes": 1}, "gallery": 6}
+KILLS = 30
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty pairs in about twenty shards."""
+    made = corpora.corpus(sources=20)
+    for number, pair in enumerate(made.pairs):
+        made.images[pair["edited"]] += random.Random(number).randbytes(500_000)
+    return made.write(tmp_path_factory.mktemp("faults") / "corpus")
+
+
+@pytest.fixture(scope="module")
+def reference(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    dataset = tmp_path_factory.mktemp("reference") / "dataset"
+    assert building.make(corpus, dataset, building.options(**OPTIONS)).shards_made > 10
+    return building.tree(dataset)
+
+
+class Command:
+    """`editfhf build` in a process group of its own."""
+
+    def __init__(self, corpus: Path, dataset: Path, *words: str) -> None:
+        config = corpus.parent / "build.yaml"
+        config.write_bytes(orjson.dumps(OPTIONS))
+        arguments = building.arguments("build", corpus, dataset, "--config", config, "--quiet", "--workers", 2, *words)
+        self.process = subprocess.Popen(
+            arguments, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def signal(self, number: int) -> None:
+        os.killpg(self.process.pid, number)
+
+    def end(self) -> tuple[int, str]:
+        _, stderr = self.process.communicate(timeout=120)
+        return self.process.returncode, stderr
+
+    def wait_for(self, dataset: Path, glob: str) -> None:
+        """Until something of this name is there, or the build is over."""
+        while self.process.poll() is None and not any(dataset.glob(glob)):
+            time.sleep(0.002)
+
+
+def phase(dataset: Path) -> str:
+    """How far a build had come when it was stopped, as what lies on the disk tells."""
+    area = dataset / ".editfhf"
+    if (dataset / "manifest.json").exists():
+        return "published"
+    if (area / "publish.json").exists():
+        return "publishing"
+    if (area / "staged").is_dir() and any((area / "staged").iterdir()):
+        return "tables and pages"
+    if (area / "orders").is_dir() and any((area / "orders").iterdir()):
+        return "shards"
+    return "reading" if area.exists() else "starting"
+
+
+def is_complete(dataset: Path) -> bool:
+    """Whether every file that the manifest names is there with its digest."""
+    tree = building.tree(dataset)
+    return all(tree.get(entry["path"]) == entry["sha256"] for entry in building.manifest(dataset)["outputs"])
+
+
+@pytest.mark.slow
+def test_killed_thirty_times_it_ends_in_the_same_bytes(
+    corpus: Path, reference: dict[str, str], tmp_path: Path, record_property: pytest.RecordProperty
+) -> None:
+    begun = time.monotonic()
+    status, stderr = Command(corpus, tmp_path / "undisturbed").end()
+    duration = time.monotonic() - begun
+    assert status == 0, stderr
+    chance = random.Random(20_260_101)
+    met: Counter[str] = Counter()
+    for number in range(KILLS):
+        dataset = tmp_path / f"dataset-{number}"
+        build = Command(corpus, dataset)
+        if number % 10 == 9:  # publishing is over in a blink: wait for its journal
+            build.wait_for(dataset, ".editfhf/publish.json")
+        else:
+            time.sleep(duration * (number + chance.random()) / KILLS)
+        build.signal(signal.SIGKILL)
+        build.end()
+        met[phase(dataset)] += 1
+        assert not (dataset / "manifest.json").exists() or is_complete(dataset)
+        status, stderr = Command(corpus, dataset).end()
+        assert status == 0, stderr
+        assert building.differences(building.tree(dataset), reference) == []
+        shutil.rmtree(dataset)
+    record_property("kills", dict(met))
+    print(f"kills by phase {dict(met)}, an undisturbed build takes {duration:.1f} s")  # noqa: T201
+    assert met["shards"] + met["tables and pages"] > 3
+    assert met["reading"] + met["starting"] > 3
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_gets_on_every_time(corpus: Path, reference: dict[str, str], tmp_path: Path) -> None:
+    """Each run is killed at its third new shard; finished shards are not made again, so it ends."""
+    dataset = tmp_path / "dataset"
+    finished: set[str] = set()
+    for _ in range(12):
+        build = Command(corpus, dataset)
+        while build.process.poll() is None:
+            now = {path.name for path in (dataset / ".editfhf/shards").glob("*.json")}
+            if len(now - finished) >= 3:
+                break
+            time.sleep(0.002)
+        build.signal(signal.SIGKILL) if build.process.poll() is None else None
+        build.end()
+        if (dataset / "manifest.json").exists():
+            break
+        now = {path.name for path in (dataset / ".editfhf/shards").glob("*.json")}
+        assert finished <= now
+        finished = now
+    assert building.differences(building.tree(dataset), reference) == []
+
+
+class Stopped(BaseException):
+    """Stands for the process dying on the spot."""
+
+
+@pytest.fixture(params=["first", "update"])
+def half_way(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Path, Path, pytest.MonkeyPatch]]:
+    """A corpus and a dataset that is new, or of an earlier state of the corpus with more shards."""
+    made = corpora.corpus(sources=4, edits=1, raters=3)
+    root = made.write(tmp_path / "corpus")
+    if request.param == "update":
+        building.make(root, tmp_path / "dataset")
+        lines = (root / "pairs.jsonl").read_bytes().splitlines(keepends=True)
+        (root / "pairs.jsonl").write_bytes(b"".join(lines[:2]))
+    yield root, tmp_path / "dataset", monkeypatch
+
+
+def test_stopped_between_any_two_steps_of_publishing_it_is_carried_on(
+    half_way: tuple[Path, Path, pytest.MonkeyPatch], tmp_path: Path
+) -> None:
+    corpus, dataset, monkeypatch = half_way
+    building.make(corpus, tmp_path / "fresh")
+    expected = building.tree(tmp_path / "fresh")
+    before = tmp_path / "before"
+    if dataset.exists():
+        shutil.copytree(dataset, before)
+    steps = 0
+    while True:
+        if dataset.exists():
+            shutil.rmtree(dataset)
+        if before.exists():
+            shutil.copytree(before, dataset)
+        with monkeypatch.context() as patch:
+            stopped = _stop_after(steps, patch)
+            with suppress(Stopped):
+                building.make(corpus, dataset, update=True)
+        if not stopped:
+            break
+        assert not (dataset / "manifest.json").exists() or is_complete(dataset)
+        building.make(corpus, dataset, update=True)
+        assert building.differences(building.tree(dataset), expected) == []
+        steps += 1
+    assert steps > 20
+
+
+def _stop_after(steps: int, patch: pytest.MonkeyPatch) -> list[int]:
+    """Let the publication make so many changes to the disk, then stop; the list is filled when it was stopped."""
+    stopped: list[int] = []
+    made = 0
+    publishing = False
+
+    def counted(function):  # type: ignore[no-untyped-def]
+        def call(*args, **kwargs):  # type: ignore[no-untyped-def]
+            nonlocal made
+            if publishing:
+                if made == steps:
+                    stopped.append(made)
+                    raise Stopped
+                made += 1
+            return function(*args, **kwargs)
+
+        return call
+
+    publish = Workspace.publish
+
+    def published(self, *args):  # type: ignore[no-untyped-def]
+        nonlocal publishing
+        publishing = True
+        publish(self, *args)
+        publishing = False
+
+    patch.setattr(Workspace, "publish", published)
+    for name in ("replace", "unlink", "mkdir", "write_bytes"):
+        patch.setattr(Path, name, counted(getattr(Path, name)))
+    patch.setattr(workspace.shutil, "rmtree", counted(shutil.rmtree))
+    return stopped
+
+
+@pytest.mark.parametrize("glob", ["missing", ".editfhf/lock", ".editfhf/orders/*.json", ".editfhf/shards/*.json"])
+def test_interrupted_it_says_so_and_resumes(corpus: Path, reference: dict[str, str], tmp_path: Path, glob: str) -> None:
+    dataset = tmp_path / "dataset"
+    build = Command(corpus, dataset)
+    if glob == "missing":  # while Python is still starting
+        time.sleep(0.6)
+    else:
+        build.wait_for(dataset, glob)
+    build.signal(signal.SIGINT)
+    status, stderr = build.end()
+    assert status == 130, stderr
+    assert "Traceback" not in stderr
+    assert stderr.count("editfhf: Interrupted. Run the same command again") == 1
+    assert not (dataset / "manifest.json").exists()
+    status, stderr = Command(corpus, dataset).end()
+    assert status == 0, stderr
+    assert building.differences(building.tree(dataset), reference) == []
+
+
+def test_no_worker_outlives_a_build_that_was_killed_alone(corpus: Path, tmp_path: Path) -> None:
+    build = Command(corpus, tmp_path / "dataset")
+    build.wait_for(tmp_path / "dataset", ".editfhf/shards/*.json")
+    build.process.kill()
+    build.process.wait()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(build.process.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        build.signal(signal.SIGKILL)
+        pytest.fail("a worker was still there after twenty seconds")
+    build.end()
+
+
+def test_a_worker_that_dies_is_one_sentence(corpus: Path, reference: dict[str, str], tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    build = Command(corpus, dataset)
+    build.wait_for(dataset, ".editfhf/shards/*.json")
+    for child in _workers(build.process.pid):
+        os.kill(child, signal.SIGKILL)
+    status, stderr = build.end()
+    assert status == 1
+    assert building.is_one_sentence(stderr), stderr
+    assert "A worker process died" in stderr
+    building.make(corpus, dataset, building.options(**OPTIONS))
+    assert building.differences(building.tree(dataset), reference) == []
+
+
+def _workers(parent: int) -> list[int]:
+    """Processes of the group whose parent is the fork server, not the build itself."""
+    listed = subprocess.run(["ps", "-o", "pid=,ppid=", "-g", str(parent)], capture_output=True, text=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    return [pid for pid, ppid in pairs if pid != parent and ppid != parent]
+
+
+def test_a_second_build_of_the_same_folder_is_refused(corpus: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    build = Command(corpus, dataset)
+    build.wait_for(dataset, ".editfhf/orders/*.json")
+    with pytest.raises(UserError, match="Another build is at work"):
+        building.make(corpus, dataset, building.options(**OPTIONS))
+    status, stderr = build.end()
+    assert status == 0, stderr
+
+
+def test_a_lock_that_was_left_behind_keeps_nobody_out(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "dataset/.editfhf").mkdir(parents=True)
+    (tmp_path / "dataset/.editfhf/lock").write_text("")
+    building.make(tiny, tmp_path / "dataset")
+
+
+def test_what_lies_half_written_in_the_working_folder_is_made_again(corpus: Path, tmp_path: Path) -> None:
+    """A power cut may leave files that are shorter than they were said to be."""
+    dataset = tmp_path / "dataset"
+    build = Command(corpus, dataset)
+    while build.process.poll() is None and len(list(dataset.glob(".editfhf/shards/*.json"))) < 6:
+        time.sleep(0.002)
+    build.signal(signal.SIGKILL)
+    build.end()
+    shards = sorted((dataset / ".editfhf/shards").glob("*.rows.parquet"))
+    markers = sorted((dataset / ".editfhf/shards").glob("*.json"))
+    for path in shards[:2]:
+        os.truncate(path, path.stat().st_size // 2)
+    markers[2].write_text("{")
+    (dataset / ".editfhf/spool.sqlite").write_bytes(b"no database")
+    (dataset / ".editfhf/rejections.sqlite").write_bytes(b"")
+    building.make(corpus, dataset, building.options(**OPTIONS))
+    building.make(corpus, tmp_path / "fresh", building.options(**OPTIONS))
+    assert building.differences(building.tree(dataset), building.tree(tmp_path / "fresh")) == []
