@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from mos.moments import Moments, blocks, combine, largest, moments
 
@@ -72,6 +71,8 @@ def average(
     se = s/sqrt(n) with the n behind the mean, and the half-width is se times the t quantile with n - 1 degrees of
     freedom; it covers 94 to 95.5 % for 5 to 30 simulated Gaussian raters.
     """
+    from scipy.special import stdtrit
+
     inside = moments(z, group, groups, kept)
     spread = combine(inside, moments(z[trimmed], group[trimmed], groups)).sd(1)
     with np.errstate(divide="ignore"):

@@ -11,7 +11,6 @@ from math import floor, log10
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import bdtrc, betainc
 
 from mos.moments import ROUNDING, Moments, add_by, blocks, largest, moments
 
@@ -113,6 +112,8 @@ def outlier_probability(n: np.ndarray, sigma: Fraction, ddof: int) -> np.ndarray
 
 
 def _outlier_probability(n: np.ndarray, sigma: Fraction, ddof: int) -> np.ndarray:
+    from scipy.special import betainc
+
     reach = float(sigma**2) * n / np.maximum((n - ddof) * (n - 1), 1e-300)
     chance = 1 - betainc(0.5, np.maximum((n - 2) / 2, 1e-300), np.minimum(reach, 1))
     # Two ratings always lie on opposite sides of their mean at the same distance.
@@ -137,6 +138,8 @@ def expected_exclusions(n: np.ndarray, chance: np.ndarray, max_share: Fraction) 
     The sum of P(Binomial(n, chance) > max_share n).  An approximation: a rater's ratings of one item in several
     dimensions are taken as independent, and the ratings of items with few and many raters as equally likely flagged.
     """
+    from scipy.special import bdtrc
+
     allowed = np.array([max_share.numerator * int(count) // max_share.denominator for count in n], np.float64)
     rated = n > 0
     return float(bdtrc(allowed[rated], n[rated], chance[rated]).sum())
