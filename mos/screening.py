@@ -125,6 +125,8 @@ def expected_shares(rater: np.ndarray, n: np.ndarray, group: np.ndarray, chance:
 
     rater, group: [N] who rated and what; n: [raters] ratings of each; chance: [groups] see `outlier_probability`.
     """
+    if len(chance) and chance.min() == chance.max():  # as where everyone rated everything
+        return np.where(n > 0, chance[0], np.nan)
     total = np.zeros(len(n))
     for rows in blocks(len(rater)):
         add_by(rater[rows], total, chance[group[rows].astype(np.intp, copy=False)])
