@@ -40,8 +40,9 @@ def moments(values: np.ndarray, group: np.ndarray, groups: int, counted: np.ndar
         at, value = group[rows].astype(np.intp, copy=False), values[rows]
         if counted is not None:
             value = np.where(counted[rows], value, 0.0)
-        add_by(at, n, None if counted is None else counted[rows])
-        add_by(at, mean, value)
+        runs = _runs(at)
+        add_by(at, n, None if counted is None else counted[rows], runs)
+        add_by(at, mean, value, runs)
         highest = max(highest, largest(value))
     count = np.maximum(n, 1)
     mean /= count
@@ -50,7 +51,7 @@ def moments(values: np.ndarray, group: np.ndarray, groups: int, counted: np.ndar
         deviation = values[rows] - mean[at]
         if counted is not None:
             deviation[~counted[rows]] = 0.0
-        add_by(at, ss, np.square(deviation, out=deviation))
+        add_by(at, ss, np.square(deviation, out=deviation), _runs(at))
     ss[ss <= count * (ROUNDING * count * highest) ** 2] = 0
     mean[n == 0] = np.nan
     return Moments(n, mean, ss)
@@ -61,15 +62,22 @@ def blocks(rows: int) -> Iterator[slice]:
     return (slice(start, start + _BLOCK) for start in range(0, rows, _BLOCK))
 
 
-def add_by(group: np.ndarray, totals: np.ndarray, weights: np.ndarray | None = None) -> None:
-    """Add to `totals` [groups] the number of rows of each group, or their weights; group, weights: [N], N > 0."""
+def _runs(group: np.ndarray) -> np.ndarray | None:
+    """Where each run of one group starts, as where ratings are ordered by item; None when most runs are short."""
     change = group[1:] != group[:-1]
-    if 2 * np.count_nonzero(change) < len(group):  # where ratings are ordered by item: sum its run of ratings first
-        starts = np.append(0, np.flatnonzero(change) + 1)
-        weights = (
-            np.diff(starts, append=len(group)) if weights is None else np.add.reduceat(weights, starts, dtype=float)
-        )
-        group = group[starts]
+    return np.append(0, np.flatnonzero(change) + 1) if 2 * np.count_nonzero(change) < len(group) else None
+
+
+def add_by(
+    group: np.ndarray, totals: np.ndarray, weights: np.ndarray | None = None, runs: np.ndarray | None = None
+) -> None:
+    """Add to `totals` [groups] the number of rows of each group, or their weights; group, weights: [N], N > 0.
+
+    runs: where each run of one group starts, when runs are to be summed first.
+    """
+    if runs is not None:
+        weights = np.diff(runs, append=len(group)) if weights is None else np.add.reduceat(weights, runs, dtype=float)
+        group = group[runs]
     # Neighbours in the table are neighbours in the totals: no need to go through all of these when they are many.
     low = int(group.min()) if len(totals) > len(group) else 0
     part = np.bincount(group - low if low else group, weights)
