@@ -30,6 +30,7 @@ EXTRAS = {
     "trl": "training",
     "diffusers": "refiner",
     "gradio": "app",
+    "matplotlib": "simulate",
     "mlcroissant": "test",
 }
 

@@ -15,7 +15,7 @@ import orjson
 
 from annotation.records import DIMENSIONS
 from editfhf import card, croissant, figures, report, statistics
-from editfhf.build import outputs, stages
+from editfhf.build import outputs, parquet, stages
 from editfhf.build.context import ROUTINE, Context, Summary
 from editfhf.build.preparing import Prepared
 from editfhf.build.ratings import Scored, ratings_table
@@ -43,13 +43,12 @@ def finish(context: Context, work: Work) -> Summary:
     files[outputs.REJECTED] = staged / outputs.REJECTED
     _check_rejected(context, staged / outputs.REJECTED)
     known = dict(work.shards.known)
-    for config, table in (
-        ("ratings", ratings_table(prepared.scored, prepared.people, prepared.split)),
-        ("annotators", outputs.annotators_table(prepared.scored, prepared.reading.tally, prepared.people)),
-    ):
-        for name, path in outputs.write_config(staged, config, table).items():
+    ratings = ratings_table(prepared.scored, prepared.people, prepared.split, outputs.ROW_GROUP)
+    annotators = outputs.annotators_table(prepared.scored, prepared.reading.tally, prepared.people)
+    for config, pieces in (("ratings", ratings), ("annotators", [annotators])):
+        for name, path in outputs.write_config(staged, config, pieces).items():
             files[name] = path
-            known[name] = {"rows": len(table)}
+            known[name] = {"rows": parquet.rows(path)}
     manifest = _manifest(context, work, outputs.listed(files, known))
     files |= _pages(staged, manifest, context.options.gallery)
     manifest["outputs"] = outputs.listed(files, {entry["path"]: entry for entry in manifest["outputs"]})

@@ -39,12 +39,12 @@ def versions() -> dict[str, str]:
     }
 
 
-def write_config(folder: Path, config: str, table: pa.Table) -> dict[str, Path]:
+def write_config(folder: Path, config: str, pieces: Iterable[pa.Table]) -> dict[str, Path]:
     """One Parquet file of a config that is not sharded."""
     name = f"{config}/{config}-00000-of-00001.parquet"
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(path, [table], features.schema(config), ROW_GROUP)
+    parquet.write_table(path, pieces, features.schema(config), ROW_GROUP)
     return {name: path}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -65,15 +65,16 @@ class RatingRows:
         kept = table.filter(pc.invert(unknown))
         files = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(kept), np.int32)), [file])
         self._close_chunk()  # of two ratings of the same thing the first counts, in the order of files
-        self._chunks.append(kept.append_column("file", files).select(COLUMNS))
+        self._chunks.append(_compact(kept.append_column("file", files).select(COLUMNS)))
 
     def table(self) -> pa.Table:
-        """Every rating as item, rater, dimension, score, rated_at, file, row."""
+        """Every rating as item, rater, dimension, score, rated_at, file, row; texts as dictionaries."""
         self._close_chunk()
         if any(not pa.types.is_float64(chunk["score"].type) for chunk in self._chunks):
             self._chunks = [_with_text_scores(chunk) for chunk in self._chunks]
-        plain = [chunk.cast(_plain(chunk["score"].type)) for chunk in self._chunks]
-        return pa.concat_tables(plain) if plain else _plain(pa.float64()).empty_table()
+        plain = [_compact(chunk) for chunk in self._chunks]
+        self._chunks.clear()
+        return pa.concat_tables(plain).unify_dictionaries() if plain else _schema(pa.float64()).empty_table()
 
     def _close_chunk(self) -> None:
         if not self._waiting:
@@ -87,7 +88,7 @@ class RatingRows:
             "file": [rating.place.file for rating in self._waiting],
             "row": [rating.place.row for rating in self._waiting],
         }
-        self._chunks.append(pa.table(columns))
+        self._chunks.append(_compact(pa.table(columns)))
         self._waiting.clear()
 
 
@@ -104,9 +105,21 @@ def _readable(table: pa.Table) -> pa.Table:
     return table
 
 
-def _plain(score: pa.DataType) -> pa.Schema:
-    text = dict.fromkeys((*TEXTS, "file"), pa.string())
-    return pa.schema([(name, text.get(name, score if name == "score" else pa.int64())) for name in COLUMNS])
+CODED = pa.dictionary(pa.int32(), pa.string())
+
+
+def _schema(score: pa.DataType) -> pa.Schema:
+    kinds = {"score": score, "row": pa.int64()}
+    return pa.schema([(name, kinds.get(name, CODED)) for name in COLUMNS])
+
+
+def _compact(chunk: pa.Table) -> pa.Table:
+    """The columns with every text once: half a million ratings are by a few raters, of a few thousand pairs."""
+    for position, name in enumerate(COLUMNS):
+        column = chunk[name]
+        if name not in ("score", "row") and column.type != CODED:
+            chunk = chunk.set_column(position, name, pc.cast(column, pa.string()).dictionary_encode())
+    return chunk.cast(_schema(chunk["score"].type))
 
 
 def _with_text_scores(chunk: pa.Table) -> pa.Table:
@@ -172,33 +185,36 @@ def _report(table: pa.Table, problems: list[Problem], reject: Reject) -> None:
         )
 
 
-def ratings_table(scored: Scored, people: Mapping[str, str], split: Mapping[str, str]) -> pa.Table:
-    """The config "ratings": every valid rating, sorted by pair, dimension and rater, with what became of it."""
+def ratings_table(scored: Scored, people: Mapping[str, str], split: Mapping[str, str], size: int) -> Iterator[pa.Table]:
+    """The config "ratings" in pieces of `size` rows: every valid rating by pair, dimension and rater, and its fate."""
     ratings, result = scored.ratings, scored.result
     count = len(ratings)
     status = np.full(count, len(STATUSES), np.int32)
     status[scored.usable] = result.status
     z = np.full(count, np.nan)
     z[scored.usable] = result.z
-    pairs = ratings.items.to_pylist()
-    source = scored.table.take(pa.array(ratings.index))
+    names = pa.array([people[rater] for rater in ratings.raters.to_pylist()], pa.string())
+    splits = pa.array([split.get(pair) for pair in ratings.items.to_pylist()], pa.string())
+    statuses = pa.array([*STATUSES, "pair_rejected"])
     ledger = _ledger(scored)
-    columns = {
-        "pair_id": ratings.items.take(pa.array(ratings.item)),
-        "annotator_id": pa.array([people[rater] for rater in ratings.raters.to_pylist()], pa.string()).take(
-            pa.array(ratings.rater)
-        ),
-        "dimension": ratings.dimensions.take(pa.array(ratings.dimension)),
-        "score": pa.array(ratings.score),
-        "rated_at": source["rated_at"],
-        "status": pa.array([*STATUSES, "pair_rejected"]).take(pa.array(status)),
-        **ledger,
-        "z": pa.array(z, from_pandas=True),
-        "split": pa.array([split.get(pair) for pair in pairs], pa.string()).take(pa.array(ratings.item)),
-        "file": source["file"],
-        "row": pc.cast(source["row"], pa.int32()),
-    }
-    return pa.table(columns, schema=features.schema("ratings"))
+    for start in range(0, count, size):
+        here = slice(start, start + size)
+        source = scored.table.take(pa.array(ratings.index[here]))
+        item = pa.array(ratings.item[here])
+        columns = {
+            "pair_id": ratings.items.take(item),
+            "annotator_id": names.take(pa.array(ratings.rater[here])),
+            "dimension": ratings.dimensions.take(pa.array(ratings.dimension[here])),
+            "score": pa.array(ratings.score[here]),
+            "rated_at": pc.cast(source["rated_at"], pa.string()),
+            "status": statuses.take(pa.array(status[here])),
+            **{name: column.slice(start, size) for name, column in ledger.items()},
+            "z": pa.array(z[here], from_pandas=True),
+            "split": splits.take(item),
+            "file": pc.cast(source["file"], pa.string()),
+            "row": pc.cast(source["row"], pa.int32()),
+        }
+        yield pa.table(columns, schema=features.schema("ratings"))
 
 
 def _ledger(scored: Scored) -> dict[str, pa.Array]:

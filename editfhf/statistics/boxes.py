@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from annotation.records import Kind
 from editfhf.statistics.records import BoxAgreement
-from editfhf.statistics.tables import codes, texts
+from editfhf.statistics.tables import coded
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,8 +59,8 @@ def _couple_f1(marks: pa.Table, of_kind: NDArray[np.bool_]) -> Floats:
     """F1 of every couple of annotators in which at least one drew a box of the kind."""
     if not len(marks):
         return np.empty(0)
-    pair, _ = codes(texts(marks["pair_id"]))
-    person, people = codes(texts(marks["annotator_id"]))
+    pair, _ = coded(marks["pair_id"])
+    person, people = coded(marks["annotator_id"])
     sitting_keys, sitting = np.unique(pair * len(people) + person, return_inverse=True)
     couples = _Couples(*_joined(sitting_keys // len(people)))
     sittings = len(sitting_keys)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from annotation.records import DIMENSIONS
 from editfhf.statistics.agreement import interval_alpha, mean_correlations
 from editfhf.statistics.records import Rater, RaterAgreement, Reason, Stage
-from editfhf.statistics.tables import codes, numbers, texts
+from editfhf.statistics.tables import coded, numbers
 from mos.errors import UserError
 
 LIMIT = Fraction(1, 20)
@@ -74,8 +74,16 @@ def expected_exclusions(found: Iterable[Rater], limit: Fraction) -> float | None
 
 def by_status(ratings: pa.Table) -> Mapping[str, Mapping[str, int]]:
     """Ratings by dimension and status."""
-    counted = Counter(zip(ratings["dimension"].to_pylist(), ratings["status"].to_pylist(), strict=True))
-    statuses = sorted({status or "" for _, status in counted}, key=lambda status: (status != "kept", status))
+    dimension, dimensions = coded(ratings["dimension"])
+    status, names = coded(ratings["status"])
+    pairs, counts = np.unique(dimension * max(len(names), 1) + status, return_counts=True)
+    counted = Counter(
+        {
+            (dimensions[pair // len(names)], names[pair % len(names)]): int(n)
+            for pair, n in zip(pairs, counts, strict=True)
+        }
+    )
+    statuses = sorted({name for _, name in counted}, key=lambda name: (name != "kept", name))
     return {
         dimension: {status: counted[dimension, status] for status in statuses if counted[dimension, status]}
         for dimension in DIMENSIONS
@@ -84,18 +92,23 @@ def by_status(ratings: pa.Table) -> Mapping[str, Mapping[str, int]]:
 
 def agreement(ratings: pa.Table) -> tuple[RaterAgreement, ...]:
     """Agreement on each dimension, before screening ("all") and after it ("kept")."""
-    picture, _ = codes(texts(ratings["pair_id"]))
-    person, _ = codes(texts(ratings["annotator_id"]))
+    picture, _ = coded(ratings["pair_id"])
+    person, _ = coded(ratings["annotator_id"])
     score = numbers(ratings["score"])
-    dimension = ratings["dimension"].to_numpy()
+    dimension, dimensions = coded(ratings["dimension"])
+    status, names = coded(ratings["status"])
     given = ~np.isnan(score)
-    chosen = {"all": given, "kept": given & (ratings["status"].to_numpy() == "kept")}
+    chosen = {"all": given, "kept": given & (status == _position(names, "kept"))}
     return tuple(
         _agreement(name, label, picture[rows], person[rows], score[rows])
         for name in DIMENSIONS
         for label, mask in chosen.items()
-        for rows in [np.flatnonzero(mask & (dimension == name))]
+        for rows in [np.flatnonzero(mask & (dimension == _position(dimensions, name)))]
     )
+
+
+def _position(names: list[str], name: str) -> int:
+    return names.index(name) if name in names else -1
 
 
 def _agreement(dimension: str, label: str, picture: Any, person: Any, score: Any) -> RaterAgreement:

@@ -95,6 +95,16 @@ def codes(values: Texts) -> tuple[NDArray[np.int64], list[str]]:
     return inverse.astype(np.int64), [str(name) for name in names]
 
 
+def coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """`codes` of a text column of any length: no string is made for a row, only for each distinct value."""
+    encoded = pa.chunked_array([column.fill_null("").combine_chunks()]).dictionary_encode().combine_chunks()
+    found = encoded.dictionary.to_pylist()
+    names = sorted(found)
+    rank = {name: position for position, name in enumerate(names)}
+    position = np.array([rank[name] for name in found], np.int64)
+    return position[np.asarray(encoded.indices)], names
+
+
 def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """float64 [n]; null becomes NaN."""
     return np.asarray(column.cast(pa.float64()).fill_null(float("nan")).to_numpy(), dtype=np.float64)
