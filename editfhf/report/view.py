@@ -55,7 +55,7 @@ def screening(statistics: Statistics) -> str:
     return (
         f"If all {len(rated):,} raters were equally careful, {percent(share)} of their ratings would be outliers all "
         f"the same, and the rule of {rule(statistics.outlier_limit)} would leave out about "
-        f"{decimal(statistics.expected_exclusions)} of them by chance. It left out "
+        f"{decimal(statistics.expected_exclusions)} of them by chance, and more where careful raters differ. It left out "
         f"{sum(rater.excluded for rater in rated):,}: an exclusion by itself does not show carelessness."
     )
 

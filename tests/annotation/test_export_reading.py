@@ -170,7 +170,7 @@ JSON = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     tasks=st.lists(st.dictionaries(st.sampled_from(["id", "annotations", "data"]), JSON), max_size=5),
     size=st.integers(4, 200),
@@ -187,7 +187,7 @@ def test_any_tasks_come_back_as_the_standard_library_reads_them(
     assert rejected == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.binary(max_size=60) | st.text('[]{},:"\\ 0ae-', max_size=60).map(str.encode), size=st.integers(4, 70))
 def test_any_bytes_are_read_or_rejected(path: Path, data: bytes, size: int) -> None:
     path.write_bytes(data)
