@@ -55,8 +55,8 @@ def screening(statistics: Statistics) -> str:
     return (
         f"If all {len(rated):,} raters were equally careful, {percent(share)} of their ratings would be outliers all "
         f"the same, and the rule of {rule(statistics.outlier_limit)} would leave out about "
-        f"{decimal(statistics.expected_exclusions)} of them by chance, and more where careful raters differ. It left out "
-        f"{sum(rater.excluded for rater in rated):,}: an exclusion by itself does not show carelessness."
+        f"{decimal(statistics.expected_exclusions)} of them by chance, and more where careful raters differ. "
+        f"It left out {sum(rater.excluded for rater in rated):,}: an exclusion by itself does not show carelessness."
     )
 
 
