@@ -365,11 +365,12 @@ def _pixels(
     """uint8 [H, W, 3] as displayed, the box of the image (all of it when None) scaled to `size` as stored."""
     with _decoding():
         image.load()
-        rgb = _to_rgb(image)
-        if rgb.size != size:
-            rgb = rgb.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=2.0)
+        grey = image.mode == "L" and not image.has_transparency_data
+        shown = image if grey else _to_rgb(image)  # grey is scaled as the one channel that it is
+        if shown.size != size:
+            shown = shown.resize(size, Image.Resampling.LANCZOS, box, reducing_gap=2.0)
         method = _TRANSPOSED.get(_orientation(image))
-        return np.array(rgb if method is None else rgb.transpose(method))
+        return np.array((shown if method is None else shown.transpose(method)).convert("RGB"))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

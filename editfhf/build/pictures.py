@@ -85,11 +85,12 @@ def check_batch(root: str, paths: list[str], cache: str, max_bytes: int, max_pix
 def _check(root: Path, path: str, known: dict[str, KnownGood], max_bytes: int, max_pixels: int) -> Picture:
     try:
         data = images.read(root, path, max_bytes=max_bytes)
-        digest = hashlib.sha256(data).hexdigest()
-        good = known.get(digest)
-        if good and good.width * good.height <= max_pixels:
-            return Picture(path, digest, len(data), good.width, good.height)
+        if known:
+            digest = hashlib.sha256(data).hexdigest()
+            good = known.get(digest)
+            if good and good.width * good.height <= max_pixels:
+                return Picture(path, digest, len(data), good.width, good.height)
         info = images.check(data, max_pixels=max_pixels)
-        return Picture(path, digest, len(data), info.width, info.height)
+        return Picture(path, info.sha256, len(data), info.width, info.height)
     except ImageError as error:
         return Picture(path, reason=error.reason, message=str(error))
