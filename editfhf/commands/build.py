@@ -15,8 +15,12 @@ class Where(StrEnum):
 
 
 def build(
-    corpus: Annotated[Path, typer.Argument(help="Folder with corpus.yaml, pairs.jsonl, images/ and annotations/.")],
-    dataset: Annotated[Path, typer.Argument(help="New or empty folder, or an earlier build to resume or update.")],
+    corpus: Annotated[
+        Path, typer.Argument(metavar="CORPUS", help="Folder with corpus.yaml, pairs.jsonl, images/ and annotations/.")
+    ],
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="New or empty folder, or an earlier build to resume or update.")
+    ],
     config: Annotated[Path | None, typer.Option(help="build.yaml with options; misspelt keys are named.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: all cores).")] = None,
     executor: Annotated[Where, typer.Option(help="Where shards are made.")] = Where.local,
