@@ -140,10 +140,16 @@ def _leave_with_parent() -> None:
 @contextmanager
 def _dask(scheduler: str | None) -> Iterator[Executor]:
     from distributed import Client
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import get_backend
 
     if scheduler is None:
         raise UserError("--executor dask needs --scheduler ADDRESS, for example tcp://127.0.0.1:8786.")
     try:
+        # Client itself would try an address that can never answer until its time is up, and then once more.
+        scheme, place = parse_address(scheduler)
+        get_backend(scheme)
+        parse_host_port(place)
         client = Client(scheduler, timeout=20, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise UserError(
