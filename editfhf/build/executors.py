@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
@@ -139,7 +139,8 @@ def _leave_with_parent() -> None:
 
 @contextmanager
 def _dask(scheduler: str | None) -> Iterator[Executor]:
-    from distributed import Client
+    from distributed import Client, KilledWorker
+    from distributed.comm import CommClosedError
     from distributed.comm.addressing import parse_address, parse_host_port
     from distributed.comm.registry import get_backend
 
@@ -159,5 +160,10 @@ def _dask(scheduler: str | None) -> Iterator[Executor]:
     try:
         # retries: a task whose worker was killed is done again elsewhere.
         yield client.get_executor(retries=3, pure=False)
+    except (KilledWorker, CancelledError, CommClosedError) as error:
+        raise UserError(
+            f"The cluster at {scheduler} lost its workers or its scheduler ({error.__class__.__name__}). "
+            "Run the same command again: it resumes."
+        ) from None
     finally:
         client.close()

@@ -13,6 +13,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from editfhf.build import executors
+from mos.errors import UserError
 from tests.editfhf.build import building, corpora
 
 distributed = pytest.importorskip("distributed")
@@ -80,6 +82,17 @@ def test_the_command_builds_on_a_cluster(cluster, tiny: Path, tmp_path: Path) ->
     assert orjson.loads(done.stdout)["shards_made"] > 0
     building.make(tiny, tmp_path / "here")
     assert building.differences(building.tree(tmp_path / "dataset"), building.tree(tmp_path / "here")) == []
+
+
+def test_work_that_kills_every_worker_is_one_sentence(cluster) -> None:  # type: ignore[no-untyped-def]
+    with (
+        pytest.raises(UserError, match="lost its workers"),
+        executors.pool("dask", scheduler=cluster.scheduler_address) as pool,
+    ):
+        list(pool.run(os._exit, [(1,)]))
+    # their nannies are starting others: let them, or they cannot be ended
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ def half_way(
     yield root, tmp_path / "dataset", monkeypatch
 
 
+@pytest.mark.slow
 def test_stopped_between_any_two_steps_of_publishing_it_is_carried_on(
     half_way: tuple[Path, Path, pytest.MonkeyPatch], tmp_path: Path
 ) -> None:
