@@ -30,6 +30,8 @@ Profile = Literal["gaussian", "disk*gaussian", "union+blur"]
 
 SIGMA_PER_HEIGHT = DISK_RADIUS_PER_HEIGHT / 2
 
+LEVELS = 255
+
 _STEP = 2.0**-20
 _REACH = 5.4  # in sigma: exp(-5.4^2 / 2) < 2^-21, so that a factor further away rounds to zero
 _BAND = 128  # rows whose product stays in a core's cache
@@ -80,7 +82,7 @@ class _Band(NamedTuple):
 
     rows: slice
     columns: slice
-    values: np.ndarray  # float32 [rows, columns]
+    values: np.ndarray  # float [rows, columns]
 
 
 def render(
@@ -104,10 +106,10 @@ def render(
     Without disks, or when none reaches a pixel, the map is all zeros and the peak 0.0.
     Raises ValueError for shapes, sizes and numbers that cannot be drawn.
     """
-    bands, peak = _scaled(disks, height, width, sigma, profile, groups)
+    bands, top, peak = _drawn(disks, height, width, sigma, profile, groups)
     saliency = np.zeros((height, width), np.float32)
     for band in bands:
-        saliency[band.rows, band.columns] = band.values
+        saliency[band.rows, band.columns] = np.clip(band.values / top, 0, 1)  # left-out terms may leave -1e-6
     return saliency, peak
 
 
@@ -115,7 +117,7 @@ def quantise(saliency: np.ndarray) -> np.ndarray:
     """uint8 [H, W] from float32 [H, W] in [0, 1]: 255 times the value, rounded to the nearest level."""
     if saliency.size and not (saliency.min() >= 0 and saliency.max() <= 1):
         raise ValueError(f"saliency must lie in [0, 1], but got [{saliency.min()}, {saliency.max()}]")
-    return _grey(np.asarray(saliency, np.float32))
+    return cv2.convertScaleAbs(np.asarray(saliency, np.float32), alpha=LEVELS)
 
 
 def encode(grey: np.ndarray) -> bytes:
@@ -132,19 +134,17 @@ def png(
     profile: Profile = "gaussian",
     groups: Sequence[int] | None = None,
 ) -> tuple[bytes, float]:
-    """`encode(quantise(render(...)))` and the peak, without ever holding the whole float map."""
-    bands, peak = _scaled(disks, height, width, sigma, profile, groups)
+    """`encode(quantise(render(...)))` and the peak, without ever holding the float map.
+
+    A value that lies within float32's precision of the border between two levels may fall on the other side.
+    """
+    bands, top, peak = _drawn(disks, height, width, sigma, profile, groups)
     if not bands:
         return _empty_png(height, width), peak
     grey = np.zeros((height, width), np.uint8)
     for band in bands:
-        grey[band.rows, band.columns] = _grey(band.values)
+        grey[band.rows, band.columns] = cv2.convertScaleAbs(band.values, alpha=LEVELS / top)
     return encode_grey(grey), peak
-
-
-def _grey(values: np.ndarray) -> np.ndarray:
-    """uint8 levels of float32 values in [0, 1], in one pass."""
-    return cv2.convertScaleAbs(values, alpha=255)
 
 
 @lru_cache(maxsize=64)
@@ -153,10 +153,10 @@ def _empty_png(height: int, width: int) -> bytes:
     return encode_grey(np.zeros((height, width), np.uint8))
 
 
-def _scaled(
+def _drawn(
     disks: Points, height: int, width: int, sigma: float | None, profile: Profile, groups: Sequence[int] | None
-) -> tuple[list[_Band], float]:
-    """The non-zero parts of the map, divided by their maximum, and that maximum."""
+) -> tuple[list[_Band], float, float]:
+    """The non-zero parts of the map before scaling, their maximum, and the peak (the maximum for one annotator)."""
     points = _points(disks)
     sigma = DEFAULT_SIGMA.pixels(height) if sigma is None else float(sigma)
     if height < 1 or width < 1 or not (math.isfinite(sigma) and sigma > 0):
@@ -175,14 +175,10 @@ def _scaled(
         bands = _separable_bands(near, height, width, sigma, terms)
     else:
         raise ValueError(f"profile must be one of {', '.join(get_args(Profile))}, but got {profile!r}")
-    peak = max((band.values.max() for band in bands), default=np.float32(0))
-    if peak <= 0:
-        return [], 0.0
-    for band in bands:
-        np.divide(band.values, peak, out=band.values)
-        if profile == "disk*gaussian":  # left-out terms may leave -1e-6
-            np.maximum(band.values, 0, out=band.values)
-    return bands, float(peak) / (1 if profile == "union+blur" else annotators)
+    top = float(max((band.values.max() for band in bands), default=0.0))
+    if top <= 0:
+        return [], 0.0, 0.0
+    return bands, top, top / (1 if profile == "union+blur" else annotators)
 
 
 def _points(disks: Points) -> np.ndarray:
@@ -254,14 +250,13 @@ def _separable_bands(
     chunk = max(1, _CHUNK // len(terms))
     if len(points) <= chunk:
         return [
-            _Band(rows, columns, product.astype(np.float32))
-            for rows, columns, product in _products(points, height, width, sigma, terms)
+            _Band(rows, columns, product) for rows, columns, product in _products(points, height, width, sigma, terms)
         ]
     total = np.zeros((height, width))
     for start in range(0, len(points), chunk):
         for rows, columns, product in _products(points[start : start + chunk], height, width, sigma, terms):
             total[rows, columns] += product
-    return [_Band(slice(0, height), slice(0, width), total.astype(np.float32))]
+    return [_Band(slice(0, height), slice(0, width), total)]
 
 
 def _products(
