@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from annotation.corpus import Corpus
 from annotation.records import Rejection
-from editfhf.build import executors, pictures
+from editfhf import executors
+from editfhf.build import pictures
 from editfhf.build.options import BuildOptions
 from editfhf.build.spool import RejectionLog
 from editfhf.build.workspace import Workspace

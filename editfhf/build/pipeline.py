@@ -13,7 +13,8 @@ import orjson
 
 from annotation.corpus import Corpus
 from annotation.records import Rejection
-from editfhf.build import executors, outputs, parquet, stages
+from editfhf import executors
+from editfhf.build import outputs, parquet, stages
 from editfhf.build.context import Context, Judge, Running, Silent, Summary, Watcher
 from editfhf.build.finishing import Work, faults, finish, stage_counts
 from editfhf.build.options import BuildOptions

@@ -10,12 +10,12 @@ from typing import Any
 from annotation.records import DIMENSIONS, Pair, Rejection
 from editfhf.build import outputs, plan, split, validating
 from editfhf.build.context import Context
-from editfhf.build.executors import Pool
 from editfhf.build.pictures import Picture
 from editfhf.build.ratings import Scored, score_ratings
 from editfhf.build.reading import Reading, read_annotations, read_pairs
 from editfhf.build.spool import Spool
 from editfhf.build.spool import reading as reading_spool
+from editfhf.executors import Pool
 from mos.errors import UserError
 
 EXPLAINED = {

@@ -14,10 +14,10 @@ import orjson
 from annotation.records import Rejection
 from editfhf.build import parquet
 from editfhf.build.context import Context
-from editfhf.build.executors import Pool
 from editfhf.build.plan import Planned
 from editfhf.build.tally import Tally
 from editfhf.build.worker import hear_shard, make_shard, marker_of
+from editfhf.executors import Pool
 from editfhf.manifest import is_inside
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from annotation.records import Pair, Rejection
 from editfhf.build import pictures
 from editfhf.build.context import Context
-from editfhf.build.executors import Pool
 from editfhf.build.pictures import Picture
+from editfhf.executors import Pool
 
 
 def check_pictures(context: Context, pool: Pool, pairs: Sequence[Pair]) -> dict[str, Picture]:

@@ -53,6 +53,10 @@ def build(
 
         editfhf build corpus out --executor dask --scheduler tcp://10.0.0.1:8786
     """
+    from editfhf import executors
+
+    executors.warm_up(executor.value, workers)
+
     from editfhf.build import Running, preview, read_options
     from editfhf.build import build as run
     from editfhf.commands.progress import Bars, print_preview, print_summary

@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from editfhf.build import executors
+from editfhf import executors
 from mos.errors import UserError
 from tests.editfhf.build import building, corpora
 

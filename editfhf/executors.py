@@ -90,13 +90,23 @@ def pool(kind: Kind = "local", workers: int | None = None, scheduler: str | None
             yield Pool(processes, 4 * count)
 
 
-@contextmanager
-def _processes(workers: int) -> Iterator[Executor]:
+def warm_up(kind: Kind = "local", workers: int | None = None) -> None:
+    """Begin to load what local workers need, in a process of its own, before the caller loads what it needs itself."""
+    if kind == "local" and (workers or available_cores()) > 1:
+        _context()
+
+
+def _context() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["editfhf.build.worker"])
     with _environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"):
         forkserver.ensure_running()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
+    return context
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Executor]:
+    pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_settle)
     try:
         yield pool
     except BrokenProcessPool:
