@@ -18,7 +18,7 @@ from annotation import jsonlines
 from annotation.jsonlines import Reject
 from annotation.records import Pair, Place, Rejection
 from annotation.tasks import tasks
-from annotation.text import MAX_TEXT, bad_id
+from annotation.text import MAX_TEXT, bad_id, is_unicode
 from mos.errors import UserError
 
 PAIRS = "pairs.jsonl"
@@ -121,6 +121,9 @@ class Corpus:
         found: dict[str, list[str]] = {content: [] for content in PATTERNS}
         folder = self.root / ANNOTATIONS
         if not folder.is_dir():
+            if folder.exists():
+                message = "Expected a folder with the exports and tables of what people said, got a file."
+                reject(Rejection("file", ANNOTATIONS, 0, "not_a_folder", message))
             return found
         if not self._holds(folder):
             reject(Rejection("file", ANNOTATIONS, 0, "leaves_corpus", "The folder is a link that leaves the corpus."))
@@ -136,6 +139,8 @@ class Corpus:
         return found
 
     def _file_fault(self, path: Path, content: str | None) -> tuple[str, str] | None:
+        if not is_unicode(path.name):
+            return "bad_file_name", "The file's name is not UTF-8; it was not read. Rename it."
         if content is None:
             globs = ", ".join(glob for group in PATTERNS.values() for glob in group)
             return "unknown_file", f"The name says not what the file holds: expected one of {globs}. It was not read."

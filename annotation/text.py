@@ -21,6 +21,8 @@ def bad_id(value: str) -> str | None:
     """
     if not value or value.isspace():
         return "is empty"
+    if value != value.strip():
+        return "has blanks at its ends"
     if len(value) > MAX_ID:
         return f"has {len(value):,} characters: at most {MAX_ID} are allowed"
     if not value.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in value):

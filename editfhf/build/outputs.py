@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ def versions() -> dict[str, str]:
         "opencv": cv2.__version__,
         "pillow": PIL.__version__,
         "pyarrow": pa.__version__,
+        "scipy": version("scipy"),
         "zlib-ng": version("zlib-ng"),
     }
 
@@ -77,14 +78,17 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def under_pseudonyms(rejections: Iterable[tuple[Rejection, bool]], people: Mapping[str, str]) -> Iterator[Rejection]:
+    """The rejections of a log, everybody called as in the dataset; nobody is named whom it does not know."""
+    for rejection, named in rejections:
+        yield rejection if named else replace(rejection, annotator_id=people.get(rejection.annotator_id or ""))
+
+
 def write_rejected(path: Path, rejections: Iterable[tuple[Rejection, bool]], people: Mapping[str, str]) -> None:
-    """`rejected.jsonl`: one line for each thing set aside, people under their pseudonyms."""
+    """`rejected.jsonl`: one line for each thing set aside."""
     with path.open("wb") as handle:
-        for rejection, named in rejections:
-            line = asdict(rejection)
-            if not named:
-                line["annotator_id"] = people.get(rejection.annotator_id or "")
-            handle.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        for rejection in under_pseudonyms(rejections, people):
+            handle.write(orjson.dumps(rejection, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def summary_of(rejected: Mapping[tuple[str, str], int]) -> dict[str, Any]:

@@ -52,9 +52,14 @@ def _known(path: Path, _size: int) -> dict[str, KnownGood]:
     with path.open(encoding="ascii", errors="replace") as lines:
         for line in lines:
             fields = line.split("\t")
-            if len(fields) == 4 and len(fields[0]) == 64 and line.endswith("\n"):
+            # A line torn by a crash is no entry.
+            if len(fields) == 4 and len(fields[0]) == 64 and line.endswith("\n") and _whole(fields[1:]):
                 known[fields[0]] = KnownGood(int(fields[1]), int(fields[2]), int(fields[3]))
     return known
+
+
+def _whole(fields: list[str]) -> bool:
+    return all(field.strip().isdecimal() for field in fields)
 
 
 def known_good(path: Path) -> dict[str, KnownGood]:

@@ -15,7 +15,7 @@ from annotation.corpus import Corpus
 from annotation.records import Rejection
 from editfhf import executors
 from editfhf.build import outputs, parquet, stages
-from editfhf.build.context import Context, Judge, Running, Silent, Summary, Watcher
+from editfhf.build.context import ROUTINE, Context, Judge, Running, Silent, Summary, Watcher
 from editfhf.build.finishing import Work, faults, finish, stage_counts
 from editfhf.build.options import BuildOptions
 from editfhf.build.preparing import look, prepare
@@ -74,6 +74,11 @@ class Preview:
     rejections: list[Rejection]
     warnings: list[str]
 
+    @property
+    def faults(self) -> int:
+        """How many of the rejections are somebody's mistake, and were not repaired."""
+        return sum(not rejection.repaired and rejection.reason not in ROUTINE for rejection in self.rejections)
+
 
 def preview(
     corpus_root: Path,
@@ -103,7 +108,7 @@ def preview(
                 splits={name: splits.count(name) for name in sorted(set(splits))},
                 shards=len(prepared.planned),
                 bytes=looked.images["bytes"],
-                rejections=[rejection for rejection, _ in log],
+                rejections=list(outputs.under_pseudonyms(log, prepared.people)),
                 warnings=prepared.scored.result.summary["warnings"],
             )
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow as pa
-import pyarrow.csv as pc
 
 from annotation import export
 from annotation.corpus import Corpus
+from annotation.jsonlines import byte_order_mark
 from annotation.records import Flag, Pair, Place, Rejection
 from annotation.text import bad_id
 from editfhf.build.ratings import RatingRows
@@ -20,6 +21,7 @@ from editfhf.build.spool import Said, Spool, Stage
 from editfhf.build.tally import Tally
 
 Reject = Callable[[Rejection], None]
+FLAG_COLUMNS = ("pair_id", "region_id", "annotator_id")
 
 
 @dataclass
@@ -108,7 +110,7 @@ def _spool_flags(flags: Iterable[Flag], reading: Reading, spool: Spool) -> None:
 
 def _flag_rows(root: Path, file: str, reading: Reading, reject: Reject) -> Iterator[Flag]:
     for row, record in _records(root / file, file, reject):
-        values = [record.get(name) for name in ("pair_id", "region_id", "annotator_id")]
+        values = [record.get(name) for name in FLAG_COLUMNS]
         if not all(isinstance(value, (str, int)) and str(value).strip() for value in values):
             message = "expected pair_id, region_id and annotator_id, but one of them is missing or blank"
             reject(Rejection("flag", file, row, "missing_value", message))
@@ -129,11 +131,26 @@ def _records(path: Path, file: str, reject: Reject) -> Iterator[tuple[int, dict[
     if file.endswith(".json"):
         yield from export.read_tasks(path, file, reject)
         return
+    with path.open("rb") as raw:
+        if raw.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+            reject(byte_order_mark(file))
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        yield from _csv_rows(csv.DictReader(lines), file, reject)
+
+
+def _csv_rows(reader: csv.DictReader[str], file: str, reject: Reject) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        text = {name: pa.string() for name in ("pair_id", "region_id", "annotator_id")}
-        table = pc.read_csv(path, convert_options=pc.ConvertOptions(column_types=text))
-    except (pa.ArrowInvalid, OSError) as error:
-        message = f"expected a CSV with pair_id, region_id, annotator_id: {str(error).splitlines()[0][:200]}"
-        reject(Rejection("file", file, 1, "broken_csv", message))
-        return
-    yield from enumerate(table.to_pylist(), start=2)
+        missing = [name for name in FLAG_COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            message = f"expected the columns {', '.join(FLAG_COLUMNS)}, but {missing[0]} is not there"
+            reject(Rejection("file", file, 1, "missing_column", message))
+            return
+        for record in reader:
+            if None in record or None in record.values():
+                message = f"expected {len(reader.fieldnames or ())} fields, as in the first line, but got more or fewer"
+                reject(Rejection("flag", file, reader.line_num, "wrong_number_of_fields", message))
+            else:
+                yield reader.line_num, record
+    except csv.Error as error:
+        message = f"expected lines of comma-separated values: {error}; nothing after it was read"
+        reject(Rejection("file", file, reader.line_num, "broken_csv", message))

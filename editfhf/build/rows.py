@@ -86,7 +86,8 @@ def _listen(said: list[Said], order: dict[str, Any], tally: Tally) -> _Heard:
         if stage == "flags":
             heard.flags.append(Flag(order["pair_id"], content["region_id"], content["annotator_id"], place))
             continue
-        tally.counts[f"{stage}_in"] += len(content["annotations"])
+        annotations = content.get("annotations")
+        tally.counts[f"{stage}_in"] += len(annotations) if isinstance(annotations, list) else 0
         if stage == "rationales":
             heard.rationales += export.rationales(content, place, size, reject)
         else:

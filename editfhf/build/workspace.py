@@ -54,7 +54,9 @@ class Workspace:
 
     def publish(self, files: Mapping[str, Path], manifest: bytes) -> None:
         """Replace the dataset's files by `files` (relative name -> staged file) and then write the manifest."""
-        (self.staged / MANIFEST).write_bytes(manifest)
+        _write_synced(self.staged / MANIFEST, manifest)
+        for path in files.values():
+            _sync(path)
         previous = built_before(self.dataset)
         listed = {entry["path"] for entry in previous["outputs"]} if previous else set()
         moves = {name: str(path.relative_to(self.area)) for name, path in sorted(files.items())}
@@ -82,7 +84,7 @@ class Workspace:
         with suppress(FileNotFoundError):
             (self.staged / MANIFEST).replace(self.dataset / MANIFEST)
         for folder in {self.dataset, *(self.dataset / name for name in journal["moves"])}:
-            _sync_folder(folder if folder.is_dir() else folder.parent)
+            _sync(folder if folder.is_dir() else folder.parent)
         shutil.rmtree(self.area)
 
 
@@ -191,8 +193,8 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(handle.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mos.errors import UserError
+
 
 class Where(StrEnum):
     local = "local"
@@ -59,7 +61,7 @@ def build(
 
     from editfhf.build import Running, preview, read_options
     from editfhf.build import build as run
-    from editfhf.commands.progress import Bars, print_preview, print_summary
+    from editfhf.commands.progress import print_preview, print_summary, watching
 
     overrides = {
         "saliency.sigma": sigma,
@@ -77,12 +79,14 @@ def build(
         update=update,
     )
     if dry_run:
-        with Bars(quiet) as bars:
-            found = preview(corpus, options, running, bars)
+        with watching(quiet) as watcher:
+            found = preview(corpus, options, running, watcher)
         print_preview(found, dataset, as_json=json)
+        if max_rejected is not None and found.faults > max_rejected:
+            raise UserError(f"{found.faults} things would be set aside, more than --max-rejected {max_rejected}.")
         return
-    with Bars(quiet) as bars:
-        summary = run(corpus, dataset, options, running, bars)
+    with watching(quiet) as watcher:
+        summary = run(corpus, dataset, options, running, watcher)
     print_summary(summary, as_json=json)
     if push:
         from editfhf.hub import push as send

@@ -180,9 +180,12 @@ HOSTILE = {
     "a flag on nothing": (flags(region_id=None), "missing_value"),
     "a flag on a region nobody knows": (flags(), "unknown_region"),
     "a flag on a pair nobody knows": (flags(pair_id="p77"), "unknown_pair"),
-    "flags that are no table": (add("flags.csv", b"pair_id,region_id,annotator_id\np000,r\n"), "broken_csv"),
-    "flags without a column": (add("flags.csv", "pair_id,region_id\np000,r\n"), "missing_value"),
-    "a file name that is no text": (add("notes-\udcff.txt", "x"), "unknown_file"),
+    "flags that are no table": (
+        add("flags.csv", b"pair_id,region_id,annotator_id\np000,r\n"),
+        "wrong_number_of_fields",
+    ),
+    "flags without a column": (add("flags.csv", "pair_id,region_id\np000,r\n"), "missing_column"),
+    "a file name that is no text": (add("notes-\udcff.txt", "x"), "bad_file_name"),
     "a folder by the name of a file": (lambda corpus: (corpus / "annotations/regions-9.json").mkdir(), "not_a_file"),
     "a pipe by the name of a file": (lambda corpus: os.mkfifo(corpus / "annotations/regions-9.json"), "not_a_file"),
     "a link to nothing": (
