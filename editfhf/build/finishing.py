@@ -7,6 +7,7 @@ that serve a finished dataset, and only then published.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from editfhf.build.preparing import Prepared
 from editfhf.build.ratings import Scored, ratings_table
 from editfhf.build.sharding import Shards, share
 from editfhf.build.tally import Tally
+from editfhf.report.pictures import Shown
 from mos.errors import UserError
 
 
@@ -42,16 +44,10 @@ def finish(context: Context, work: Work) -> Summary:
     outputs.write_rejected(staged / outputs.REJECTED, context.log, prepared.people)
     files[outputs.REJECTED] = staged / outputs.REJECTED
     _check_rejected(context, staged / outputs.REJECTED)
-    known = dict(work.shards.known)
-    ratings = ratings_table(prepared.scored, prepared.people, prepared.split, outputs.ROW_GROUP)
-    annotators = outputs.annotators_table(prepared.scored, prepared.reading.tally, prepared.people)
-    for config, pieces in (("ratings", ratings), ("annotators", [annotators])):
-        for name, path in outputs.write_config(staged, config, pieces).items():
-            files[name] = path
-            known[name] = {"rows": parquet.rows(path)}
-    manifest = _manifest(context, work, outputs.listed(files, known))
-    files |= _pages(staged, manifest, context.options.gallery)
-    manifest["outputs"] = outputs.listed(files, {entry["path"]: entry for entry in manifest["outputs"]})
+    # The gallery reads and shrinks pictures outside the interpreter's lock, while tables and statistics are made.
+    with ThreadPoolExecutor(1) as aside:
+        shown = aside.submit(report.pictures.read, staged, context.options.gallery)
+        manifest = _write(context, work, files, shown)
     context.space.publish(files, outputs.manifest_bytes(manifest))
     return Summary(
         dataset=context.space.dataset,
@@ -63,6 +59,22 @@ def finish(context: Context, work: Work) -> Summary:
         shards_kept=work.shards.kept,
         warnings=manifest["scores"]["warnings"],
     )
+
+
+def _write(context: Context, work: Work, files: dict[str, Path], shown: Future[list[Shown]]) -> dict[str, Any]:
+    """Write what lies beside the shards, add it to `files`, and give the manifest of everything."""
+    staged, prepared = context.space.staged, work.prepared
+    known = dict(work.shards.known)
+    ratings = ratings_table(prepared.scored, prepared.people, prepared.split, outputs.ROW_GROUP)
+    annotators = outputs.annotators_table(prepared.scored, prepared.reading.tally, prepared.people)
+    for config, pieces in (("ratings", ratings), ("annotators", [annotators])):
+        for name, path in outputs.write_config(staged, config, pieces).items():
+            files[name] = path
+            known[name] = {"rows": parquet.rows(path)}
+    manifest = _manifest(context, work, outputs.listed(files, known))
+    files |= _pages(staged, manifest, shown)
+    manifest["outputs"] = outputs.listed(files, {entry["path"]: entry for entry in manifest["outputs"]})
+    return manifest
 
 
 def _lay_out(staged: Path, shards: Mapping[str, Path]) -> dict[str, Path]:
@@ -132,12 +144,12 @@ def stage_counts(files: int, tally: Tally, scored: Scored) -> list[tuple[str, in
     ]
 
 
-def _pages(staged: Path, manifest: dict[str, Any], gallery: int) -> dict[str, Path]:
+def _pages(staged: Path, manifest: dict[str, Any], shown: Future[list[Shown]]) -> dict[str, Path]:
     found = statistics.compute(staged, manifest)
     (staged / "figures").mkdir(exist_ok=True)
     names = [f"figures/{Path(name).name}" for name in figures.write(found, staged / "figures")]
     manifest["outputs"] = [*manifest["outputs"], *({"path": name} for name in names)]
-    report.write(staged, found, staged / "report.html", gallery=gallery)
+    (staged / "report.html").write_text(report.render(found, shown.result()), encoding="utf-8", newline="\n")
     (staged / "README.md").write_text(card.render(manifest), encoding="utf-8")
     (staged / "croissant.json").write_bytes(orjson.dumps(croissant.render(manifest), option=orjson.OPT_INDENT_2))
     return {name: staged / name for name in (*names, "report.html", "README.md", "croissant.json")}
