@@ -99,8 +99,13 @@ def warm_up(kind: Kind = "local", workers: int | None = None) -> None:
 def _context() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["editfhf.build.worker"])
-    with _environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"):
-        forkserver.ensure_running()
+    # Ctrl-C reaches the whole group: the server and its workers inherit that it is blocked, and the caller decides.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with _environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"):
+            forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
@@ -134,7 +139,7 @@ def _environment(**values: str) -> Iterator[None]:
 
 
 def _settle() -> None:
-    # Ctrl-C reaches the whole group; the parent alone decides, so that no worker dies in the middle of a shard.
+    # For a server that ran already, started by somebody else.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
