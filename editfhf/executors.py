@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from threading import Event
 from typing import Any, Literal, TypeVar
 
@@ -100,6 +100,7 @@ def _context() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["editfhf.build.worker"])
     # Ctrl-C reaches the whole group: the server and its workers inherit that it is blocked, and the caller decides.
+    resource_tracker.ensure_running()  # which the server would start itself, unblocking the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with _environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"):
