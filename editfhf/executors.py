@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -22,6 +22,16 @@ from typing import Any, Literal, TypeVar
 from mos.errors import UserError
 
 T = TypeVar("T")
+
+WORKER_ENVIRONMENT = {
+    # One thread each, or as many workers as cores would fight over the cores.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    # Pictures come and go by the megabyte: keep their memory instead of asking for every page of it again.
+    "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+}
+
 Kind = Literal["local", "dask"]
 
 
@@ -103,7 +113,7 @@ def _context() -> multiprocessing.context.ForkServerContext:
     resource_tracker.ensure_running()  # which the server would start itself, unblocking the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with _environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"):
+        with _environment(WORKER_ENVIRONMENT):
             forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -125,8 +135,7 @@ def _processes(workers: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Workers start from here: one thread each, or as many workers as cores would fight over the cores."""
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -11,6 +11,8 @@ import struct
 import numpy as np
 from zlib_ng import zlib_ng
 
+from editfhf.workroom import room
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY_8_BIT = (8, 0, 0, 0, 0)
 _UP = 2
@@ -25,7 +27,7 @@ def encode_grey(grey: np.ndarray) -> bytes:
     if grey.dtype != np.uint8 or grey.ndim != 2 or not grey.size:
         raise ValueError(f"grey must be a uint8 array [H, W], but got {grey.dtype} {grey.shape}")
     height, width = grey.shape
-    filtered = np.empty((height, width + 1), np.uint8)
+    filtered = room("png.filtered", height * (width + 1), np.uint8).reshape(height, width + 1)
     filtered[:, 0] = _UP
     filtered[0, 1:] = grey[0]
     np.subtract(grey[1:], grey[:-1], out=filtered[1:, 1:])

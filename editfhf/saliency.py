@@ -24,6 +24,7 @@ import numpy as np
 
 from annotation.records import DISK_RADIUS_PER_HEIGHT
 from editfhf.png import encode_grey
+from editfhf.workroom import room
 from mos.errors import UserError
 
 Profile = Literal["gaussian", "disk*gaussian", "union+blur"]
@@ -141,7 +142,8 @@ def png(
     bands, top, peak = _drawn(disks, height, width, sigma, profile, groups)
     if not bands:
         return _empty_png(height, width), peak
-    grey = np.zeros((height, width), np.uint8)
+    grey = room("saliency.grey", height * width, np.uint8).reshape(height, width)
+    grey.fill(0)
     for band in bands:
         grey[band.rows, band.columns] = cv2.convertScaleAbs(band.values, alpha=LEVELS / top)
     return encode_grey(grey), peak
@@ -267,6 +269,7 @@ def _products(
         _factors(points[:, 0], width, sigma, terms) * np.repeat([term.sign for term in terms], len(points))[:, None]
     )
     down = _factors(points[:, 1], height, sigma, terms)
+    free = room("saliency.bands", height * width, np.float64)
     for top in range(0, height, _BAND):
         rows = slice(top, min(top + _BAND, height))
         active = down[:, rows].any(axis=1)
@@ -274,7 +277,9 @@ def _products(
         reached = np.flatnonzero(left.any(axis=0))
         if reached.size:
             columns = slice(int(reached[0]), int(reached[-1]) + 1)
-            yield rows, columns, down[active, rows].T @ left[:, columns]
+            shape = (rows.stop - rows.start, columns.stop - columns.start)
+            place, free = free[: shape[0] * shape[1]].reshape(shape), free[shape[0] * shape[1] :]
+            yield rows, columns, np.matmul(down[active, rows].T, left[:, columns], out=place)
 
 
 def _factors(centres: np.ndarray, length: int, sigma: float, terms: tuple[_Term, ...]) -> np.ndarray:
