@@ -91,4 +91,4 @@ def build(
     if push:
         from editfhf.hub import push as send
 
-        typer.echo(send(dataset, push))
+        typer.echo(send(dataset, push, update=update))

@@ -50,10 +50,9 @@ def push(
 
     def confirm(plan: Plan) -> bool:
         typer.echo(describe(plan), err=True)
-        if dry_run or plan.empty or yes:
+        # A script is not asked: it can replace nothing without --update anyway.
+        if dry_run or plan.empty or yes or not sys.stdin.isatty():
             return not dry_run
-        if not sys.stdin.isatty():
-            raise UserError("Nobody is there to be asked. Pass --yes to send it, or --dry-run to look first.")
         return typer.confirm("Send it?", err=True)
 
     url = hub.push(dataset, repo, private=private, revision=revision, update=update, message=message, confirm=confirm)
