@@ -186,11 +186,13 @@ def test_a_dry_run_says_what_it_would_do(hub: Hub, client: Client, sound: Path) 
     assert hub.repos == {}
 
 
-def test_nobody_to_be_asked(hub: Hub, client: Client, sound: Path) -> None:
-    refused = client.push(sound)
+def test_a_script_is_not_asked_but_replaces_nothing(hub: Hub, client: Client, sound: Path, tmp_path: Path) -> None:
+    assert client.push(sound).returncode == 0
+    sent = remote_files(hub)
+    refused = client.push(sample_dataset.write(tmp_path / "again", corpus={"version": "1.3.0"}))
     assert refused.returncode == 1
-    assert "Pass --yes" in refused.stderr
-    assert hub.repos == {}
+    assert "Pass --update" in refused.stderr
+    assert remote_files(hub) == sent
 
 
 def test_a_private_repository(hub: Hub, client: Client, sound: Path) -> None:
