@@ -49,7 +49,7 @@ class Workspace:
         """Carry on a publication that was interrupted; True when there was one."""
         if not self._journal.exists():
             return False
-        self._carry_out(orjson.loads(self._journal.read_bytes()))
+        self._carry_out(_read_journal(self._journal))
         return True
 
     def publish(self, files: Mapping[str, Path], manifest: bytes) -> None:
@@ -80,7 +80,7 @@ class Workspace:
             target.parent.mkdir(parents=True, exist_ok=True)
             # Already gone from the staging area: moved before the interruption.
             with suppress(FileNotFoundError):
-                (self.area / staged).replace(target)
+                _inside(self.area, staged).replace(target)
         with suppress(FileNotFoundError):
             (self.staged / MANIFEST).replace(self.dataset / MANIFEST)
         for folder in {self.dataset, *(self.dataset / name for name in journal["moves"])}:
@@ -162,6 +162,8 @@ def _check_ours(dataset: Path) -> None:
         names = {path.name for path in dataset.iterdir()}
     except OSError as error:
         raise UserError(f"{dataset} cannot be read ({error.strerror}). Choose another folder.") from None
+    if (dataset / AREA).is_symlink():
+        raise UserError(f"{dataset / AREA}, where a build works, is a link. Remove it, or choose another folder.")
     unfinished = (dataset / AREA / "publish.json").exists()
     if names - {AREA} and not unfinished and built_before(dataset) is None:
         raise UserError(
@@ -171,19 +173,44 @@ def _check_ours(dataset: Path) -> None:
 
 
 def built_before(dataset: Path) -> dict[str, Any] | None:
-    """The manifest of a complete dataset, or None when the folder holds none of ours."""
+    """The manifest of a complete dataset, or None when the folder holds none that a build wrote."""
     try:
-        return read_manifest(dataset)
+        manifest = read_manifest(dataset)
     except UserError:
         return None
+    listed = manifest.get("outputs")
+    whole = isinstance(listed, list) and all(
+        isinstance(entry, dict)
+        and isinstance(entry.get("path"), str)
+        and isinstance(entry.get("sha256"), str)
+        and isinstance(entry.get("bytes"), int)
+        for entry in listed
+    )
+    kinds = {"stages": list, "splits": dict, "rejected": dict}
+    return manifest if whole and all(isinstance(manifest.get(name), kind) for name, kind in kinds.items()) else None
+
+
+def _read_journal(path: Path) -> dict[str, Any]:
+    """The journal of a publication; a folder from elsewhere may hold anything under its name."""
+    try:
+        journal = orjson.loads(path.read_bytes())
+        names = [*journal["remove"], *journal["moves"], *journal["moves"].values()]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        names = [None]
+    if not all(is_inside(name) for name in names):
+        raise UserError(f"{path} is not what a build writes. Remove the folder {path.parent} and build again.")
+    return dict(journal)
 
 
 def _inside(root: Path, name: str) -> Path:
-    if not is_inside(name):
+    """A file under `root`, by a name from a manifest or a journal that somebody may have altered."""
+    path = root / name
+    if not is_inside(name) or not path.parent.resolve().is_relative_to(root.resolve()):
         raise UserError(
-            f"{root / MANIFEST} names {name!r}, which is not a file of the dataset. It was altered by hand."
+            f"{name!r} in {root} was to be replaced or removed, but it is not a file of the dataset: a manifest was "
+            "altered by hand, or a folder is a link that leads out. Choose a new folder."
         )
-    return root / name
+    return path
 
 
 def _write_synced(path: Path, data: bytes) -> None:

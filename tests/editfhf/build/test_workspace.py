@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -14,8 +15,13 @@ from mos.errors import UserError
 from tests.editfhf.build import building
 
 
+def entry(name: str) -> dict[str, Any]:
+    return {"path": name, "sha256": "", "bytes": 1}
+
+
 def manifest(*names: str) -> bytes:
-    return orjson.dumps({"format": FORMAT, "outputs": [{"path": name} for name in names]})
+    listed = [entry(name) for name in names]
+    return orjson.dumps({"format": FORMAT, "outputs": listed, "stages": [], "splits": {}, "rejected": {}})
 
 
 def staged(space: Workspace, **files: str) -> dict[str, Path]:
@@ -61,6 +67,55 @@ def test_a_manifest_that_names_a_file_outside_deletes_nothing(folders: tuple[Pat
     with claim(*folders) as space, pytest.raises(UserError, match="altered by hand"):
         space.publish(staged(space, a="1"), manifest("a"))
     assert (corpus / "thesis").read_text() == "the only copy"
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        b"not json",
+        b"[]",
+        b'{"moves": {}}',
+        b'{"moves": {"stolen": "../../secret"}, "remove": []}',
+        b'{"moves": {"../stolen": "staged/a"}, "remove": []}',
+        b'{"moves": {}, "remove": ["../secret"]}',
+        b'{"moves": {"a": 3}, "remove": []}',
+    ],
+)
+def test_a_planted_journal_moves_and_removes_nothing(folders: tuple[Path, Path], journal: bytes) -> None:
+    dataset, _ = folders
+    secret = dataset.parent / "secret"
+    secret.write_text("mine")
+    (dataset / ".editfhf").mkdir(parents=True)
+    (dataset / ".editfhf" / "publish.json").write_bytes(journal)
+    with pytest.raises(UserError, match="not what a build writes"), claim(*folders):
+        pytest.fail("the folder was claimed")
+    assert secret.read_text() == "mine"
+    assert [path.name for path in dataset.iterdir()] == [".editfhf"]
+
+
+@pytest.mark.parametrize("where", ["data", ".editfhf"])
+def test_nothing_is_written_or_moved_through_a_link_that_leads_out(folders: tuple[Path, Path], where: str) -> None:
+    dataset, _ = folders
+    outside = dataset.parent / "outside"
+    outside.mkdir()
+    (outside / "a").write_text("mine")
+    dataset.mkdir()
+    (dataset / "manifest.json").write_bytes(manifest("data/a"))
+    (dataset / where).symlink_to(outside)
+    with pytest.raises(UserError, match="link"), claim(*folders) as space:
+        space.publish(staged(space, b="1"), manifest("b"))
+    assert (outside / "a").read_text() == "mine"
+    assert [path.name for path in outside.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("content", [{}, {"outputs": 3}, {"outputs": [{"path": "a"}]}, {"outputs": ["a"]}])
+def test_a_manifest_of_another_shape_is_none_of_ours(folders: tuple[Path, Path], content: dict[str, Any]) -> None:
+    dataset, _ = folders
+    dataset.mkdir()
+    (dataset / "manifest.json").write_bytes(orjson.dumps({"format": FORMAT} | content))
+    assert built_before(dataset) is None
+    with pytest.raises(UserError, match="not made by"), claim(*folders):
+        pytest.fail("the folder was claimed")
 
 
 def test_two_cannot_hold_one_folder(folders: tuple[Path, Path]) -> None:
@@ -115,4 +170,4 @@ def test_an_interrupted_publication_is_carried_on_by_whoever_comes_next(folders:
         pass
     found = {path.name: path.read_text() for path in dataset.iterdir() if path.name != "manifest.json"}
     assert found == {"a": "2", "c": "2"}
-    assert building.manifest(dataset)["outputs"] == [{"path": "a"}, {"path": "c"}]
+    assert building.manifest(dataset)["outputs"] == [entry("a"), entry("c")]
