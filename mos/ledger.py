@@ -8,7 +8,7 @@ import pyarrow as pa
 from mos.arrow import numbers, repeated
 from mos.moments import Moments
 from mos.scores import Normalised
-from mos.screening import RaterShares
+from mos.screening.outliers import RaterShares
 from mos.table import Ratings
 
 SCHEMA = pa.schema(

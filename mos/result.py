@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mos.arrow import chosen, numbers, texts, truths
 from mos.scores import Means
-from mos.screening import RaterShares
+from mos.screening.outliers import RaterShares
 from mos.table import Ratings
 
 # What became of a rating; `Result.status` holds positions in this list.

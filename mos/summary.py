@@ -24,7 +24,7 @@ class Figures(NamedTuple):
     no_score, not_used: see `mos.result.why_no_score` and `why_not_used`
     given: [items * dimensions] ratings before anything was removed
     chance: [items * dimensions] probability that one of them is flagged, were all raters alike and Gaussian
-    false_exclusions: see `mos.screening.expected_exclusions`
+    false_exclusions: see `mos.screening.chance.expected_exclusions`
     components: see `components`
     """
 

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from annotation.records import DIMENSIONS, Rating, Rejection
 from editfhf import features
 from editfhf.build.options import MosOptions
-from mos import paper
 from mos.errors import UserError
+from mos.methods import paper
 from mos.result import STATUSES, Result
 from mos.table import Problem, Ratings, code, read_columns
 

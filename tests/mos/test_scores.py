@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
+from mos.methods.paper import PaperOptions, score
 from mos.moments import combine, moments
-from mos.paper import PaperOptions, score
 from mos.table import Ratings, code, read_columns
 
 NO_SCREENING = PaperOptions(outlier_sigma=1e6, max_outlier_share="1")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from mos.errors import UserError
-from mos.paper import PaperOptions, score
+from mos.methods.paper import PaperOptions, score
 from mos.result import STATUSES, Result
 from mos.table import Ratings, code, read_columns
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mos.screening import exclude_raters, flag_outliers, outlier_probability
+from mos.screening.chance import outlier_probability
+from mos.screening.outliers import exclude_raters, flag_outliers
 
 TWO = Fraction(2)
 

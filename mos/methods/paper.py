@@ -34,14 +34,8 @@ from mos.result import (
     why_not_used,
 )
 from mos.scores import Normalised, average, normalise
-from mos.screening import (
-    RaterShares,
-    exclude_raters,
-    expected_exclusions,
-    expected_shares,
-    flag_outliers,
-    outlier_probability,
-)
+from mos.screening.chance import expected_exclusions, expected_shares, outlier_probability
+from mos.screening.outliers import RaterShares, exclude_raters, flag_outliers
 from mos.summary import Figures, components, summarise
 from mos.table import Ratings
 

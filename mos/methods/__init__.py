@@ -1,0 +1,1 @@
+"""The ways from coded ratings to mean opinion scores, by name."""
