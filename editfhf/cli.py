@@ -30,7 +30,7 @@ EXTRAS = {
     "trl": "training",
     "diffusers": "refiner",
     "gradio": "app",
-    "matplotlib": "simulate",
+    "matplotlib": "plots",
     "mlcroissant": "test",
 }
 
