@@ -25,12 +25,14 @@ class Outliers(NamedTuple):
     moments: Moments
 
 
-def flag_outliers(score: np.ndarray, group: np.ndarray, groups: int, sigma: Fraction, ddof: int) -> Outliers:
+def flag_outliers(
+    score: np.ndarray, group: np.ndarray, groups: int, sigma: Fraction, ddof: int, strict: bool = True
+) -> Outliers:
     """Flag the ratings that differ from their group's mean by more than `sigma` standard deviations.
 
     score: [N] ratings; group: [N] in 0..groups-1, what was rated; ddof: 1 for the sample deviation S of BT.500,
-    0 for that of the population.  One pass, strict: a rating on the threshold stays.  A group whose ratings are all
-    equal has no outliers.
+    0 for that of the population; strict: whether a rating exactly on the threshold stays.  One pass.  A group whose
+    ratings are all equal has no outliers.
     """
     found = moments(score, group, groups)
     limit = float(sigma) * found.sd(ddof)
@@ -46,12 +48,12 @@ def flag_outliers(score: np.ndarray, group: np.ndarray, groups: int, sigma: Frac
     at = group[candidates]
     near = candidates[np.abs(score[candidates] - found.mean[at]) <= (limit + slack)[at]]
     if len(near):
-        flag[near] = _decide(score, group, near, sigma, ddof, highest)
+        flag[near] = _decide(score, group, near, sigma, ddof, highest, strict)
     return Outliers(flag, found)
 
 
 def _decide(
-    score: np.ndarray, group: np.ndarray, near: np.ndarray, sigma: Fraction, ddof: int, highest: float
+    score: np.ndarray, group: np.ndarray, near: np.ndarray, sigma: Fraction, ddof: int, highest: float, strict: bool
 ) -> list[bool]:
     """Exactly, in integers: for ratings `near` the threshold, whether they are outliers of their groups."""
     decimals = _DIGITS - floor(log10(highest)) if highest else 0
@@ -65,7 +67,8 @@ def _decide(
         n, total, squares = totals[g]
         # (x - mean)^2 > sigma^2 SS / (n - ddof), times n^2, with SS = squares - total^2 / n
         deviation = (n * _on_grid(value, decimals) - total) ** 2 * (n - ddof) * sigma.denominator**2
-        return deviation > sigma.numerator**2 * n * (n * squares - total * total)
+        reach = sigma.numerator**2 * n * (n * squares - total * total)
+        return deviation > reach or (deviation == reach and not strict)
 
     return [outlying(value, g) for value, g in zip(score[near].tolist(), group[near].tolist(), strict=True)]
 
