@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from mos import ledger
+from mos.connectivity import components
 from mos.errors import UserError
 from mos.moments import Moments, blocks
 from mos.result import (
@@ -36,7 +37,7 @@ from mos.result import (
 from mos.scores import Normalised, average, normalise
 from mos.screening.chance import expected_exclusions, expected_shares, outlier_probability
 from mos.screening.outliers import RaterShares, exclude_raters, flag_outliers
-from mos.summary import Figures, components, summarise
+from mos.summary import Figures, summarise
 from mos.table import Ratings
 
 

@@ -359,7 +359,7 @@ def connected_parts(ratings: Ratings, kept: np.ndarray) -> int:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_parts_of_a_sparse_study_are_those_of_its_graph(coded: Coded, seed: int, monkeypatch: Any) -> None:
-    monkeypatch.setattr("mos.summary._FIRST_ROWS", 16)  # so that items fall across the steps
+    monkeypatch.setattr("mos.connectivity._FIRST_ROWS", 16)  # so that items fall across the steps
     random = np.random.default_rng(seed)
     scores = random.normal(3, 1, (70, 60))
     scores[random.random(scores.shape) > 0.02 + 0.004 * seed] = NAN
