@@ -57,6 +57,17 @@ def code_labels(column: pa.ChunkedArray, name: str) -> Coded:
     return Coded(labels, code[indices], column.null_count == 0 and found.null_count == 0)
 
 
+def code_repetitions(column: pa.ChunkedArray) -> Coded:
+    """Code a column of labels of repetitions: in the order of numbers when all are (1 and 1.0 are the same one)."""
+    coded = code_labels(column, "repetition")
+    labels = coded.labels.to_pylist()
+    if not all(_NUMBER.fullmatch(label) for label in labels):
+        return coded
+    values, position = np.unique(np.array(labels, np.float64), return_inverse=True)
+    names = texts([f"{value:g}" for value in values.tolist()])
+    return Coded(names, np.append(position, -1).astype(np.int32)[coded.codes], coded.complete)
+
+
 def code_scores(column: pa.ChunkedArray) -> Scores:
     """Read a column of numbers, or of text that writes them with a decimal point."""
     if pa.types.is_dictionary(column.type):

@@ -1,4 +1,4 @@
-"""The long table of ratings, validated and coded as integers: one row for each item, rater and dimension."""
+"""The long table of ratings, checked row by row and coded as integers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from mos.arrow import numbers, texts
-from mos.coding import Coded, Scores, code_labels, code_scores
+from mos.coding import Coded, Scores, code_labels, code_repetitions, code_scores
 from mos.errors import UserError
 from mos.problem import Problem
+from mos.ratings import Ratings
 from mos.reading import read_columns
 
 __all__ = ["Problem", "Ratings", "code", "read_columns"]
@@ -22,31 +23,6 @@ __all__ = ["Problem", "Ratings", "code", "read_columns"]
 _COLUMNS = ("item", "rater", "dimension", "score")
 _MAX_DIMENSIONS = 1000
 _SENTINELS = (-1.0, -9.0, -99.0, -999.0, 99.0, 999.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ratings:
-    """N ratings, at most one for each item, rater and dimension, ordered by item, dimension and rater.
-
-    items, raters, dimensions: sorted unique names (Arrow strings), also those without a valid rating
-    item, rater (int32), dimension (int16): [N] positions in them
-    score: [N] float64, finite and within `scale`
-    index: [N] int64, row of the table that was coded, to put results back
-    scale: lowest and highest possible score; the extremes found when none was given
-    """
-
-    items: pa.StringArray
-    raters: pa.StringArray
-    dimensions: pa.StringArray
-    item: np.ndarray
-    rater: np.ndarray
-    dimension: np.ndarray
-    score: np.ndarray
-    index: np.ndarray
-    scale: tuple[float, float]
-
-    def __len__(self) -> int:
-        return len(self.score)
 
 
 def code(
@@ -58,6 +34,8 @@ def code(
     dimensions: the dimensions there are; None accepts the ones found
     Bad rows are set aside as problems, in table order: a null or blank field, an unknown dimension, a score that is
     not a finite number or is out of scale, and any but the first rating of an item by a rater in a dimension.
+    Where the table has a column `repetition`, a rater may rate an item in a dimension once for each value of it;
+    the values are counted from 0 in the order of numbers if all of them are numbers, else in that of text.
     Where the table has columns `file` and `row`, messages name other rows by them.
     Raises UserError for a missing column, a column of a type that cannot hold what it should, or an empty scale.
 
@@ -68,6 +46,7 @@ def code(
     """
     _check(table, scale)
     item, rater, found, scores = _columns(table)
+    repetition = code_repetitions(table["repetition"]) if "repetition" in table.column_names else None
     known = _known_dimensions(found, dimensions)
     translation = _translation(found.labels, known)
     dimension = translation[found.codes]
@@ -76,6 +55,7 @@ def code(
             "missing_item": None if item.complete else item.codes < 0,
             "missing_rater": None if rater.complete else rater.codes < 0,
             "missing_dimension": None if found.complete else found.codes < 0,
+            "missing_repetition": None if repetition is None or repetition.complete else repetition.codes < 0,
             "unknown_dimension": None if found.complete and (translation[:-1] >= 0).all() else dimension < 0,
             "missing_score": scores.missing,
             "not_a_number": scores.unreadable,
@@ -85,7 +65,10 @@ def code(
     )
     problems = _problems(table, np.flatnonzero(reasons.codes), reasons, found, known, scale)
 
-    key, keys = _keys((item.codes, len(item.labels)), (dimension, len(known)), (rater.codes, len(rater.labels)))
+    parts = [(item.codes, len(item.labels)), (dimension, len(known)), (rater.codes, len(rater.labels))]
+    if repetition is not None:
+        parts.append((repetition.codes, len(repetition.labels)))
+    key, keys = _keys(*parts)
     rows, again = _ordered(key, keys, None if not reasons.codes.any() else np.flatnonzero(reasons.codes == 0))
     if again is not None:
         problems = sorted(problems + _duplicates(table, rows, again), key=lambda problem: problem.row)
@@ -103,6 +86,7 @@ def code(
         score=score,
         index=rows.astype(np.int64, copy=False),
         scale=(float(scale[0]), float(scale[1])),
+        repetition=np.zeros(len(rows), np.int32) if repetition is None else repetition.codes[rows],
     )
     return ratings, problems
 
@@ -219,6 +203,7 @@ def _problems(
         "missing_item": lambda _s, _d: "the item is blank; write the id of what was rated",
         "missing_rater": lambda _s, _d: "the rater is blank; write who rated",
         "missing_dimension": lambda _s, _d: "the dimension is blank; write what was rated",
+        "missing_repetition": lambda _s, _d: "the repetition is blank; number the ratings of the same item",
         "unknown_dimension": lambda _s, d: _unknown(d or "", known),
         "missing_score": lambda _s, _d: "the score is blank; leave the row out when there is no rating",
         "not_a_number": lambda s, _d: _not_a_number(s),
@@ -272,7 +257,8 @@ def _duplicates(table: pa.Table, rows: np.ndarray, again: np.ndarray) -> list[Pr
     """rows: table rows grouped by what they rate, in table order inside a group; again: all but a group's first."""
     first = rows[np.maximum.accumulate(np.where(again, 0, np.arange(len(rows))))]
     places = _places(table, first[again])
-    text = "the same rater rated this item in this dimension before ({}); only that rating counts: keep one"
+    again_in = "dimension and repetition" if "repetition" in table.column_names else "dimension"
+    text = f"the same rater rated this item in this {again_in} before ({{}}); only that rating counts: keep one"
     return [
         Problem(row, "duplicate_rating", text.format(place))
         for row, place in zip(rows[again].tolist(), places, strict=True)

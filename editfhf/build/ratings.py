@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +153,8 @@ def score_ratings(rows: RatingRows, usable: set[str], options: MosOptions, rejec
     labels = ratings.items.to_pylist()
     is_usable = np.array([label in usable for label in labels], bool)
     mask = is_usable[ratings.item] if len(ratings) else np.zeros(0, bool)
-    columns = {name: getattr(ratings, name)[mask] for name in ("item", "rater", "dimension", "score", "index")}
     result = paper.score(
-        replace(ratings, **columns),
+        ratings.select(mask),
         paper.PaperOptions(
             outlier_sigma=options.outlier_sigma,
             max_outlier_share=str(options.max_outlier_share),

@@ -103,8 +103,7 @@ def score(ratings: Ratings, options: PaperOptions | None = None) -> Result:
     """Score every item in every dimension, keeping for each rating and rater what became of it and why."""
     options = options or PaperOptions()
     dimensions, items, raters = len(ratings.dimensions), len(ratings.items), len(ratings.raters)
-    group = _crossed(ratings.item, items, ratings.dimension, dimensions)
-    key = _crossed(ratings.rater, raters, ratings.dimension, dimensions)
+    group, key = ratings.groups(), ratings.rater_keys()
 
     outliers = flag_outliers(ratings.score, group, items * dimensions, options.sigma, options.outlier_ddof)
     shares = exclude_raters(ratings.rater, raters, outliers.flag, options.share)
@@ -151,13 +150,6 @@ def score(ratings: Ratings, options: PaperOptions | None = None) -> Result:
         summary=summarise(ratings, figures),
         decisions=partial(_decisions, ratings, outlying, outliers.moments, shares, own, options),
     )
-
-
-def _crossed(codes: np.ndarray, size: int, dimension: np.ndarray, dimensions: int) -> np.ndarray:
-    """[N] position of each rating in the product of codes (of which there are `size`) and dimensions."""
-    crossed = codes.astype(np.int32 if size * dimensions < 2**31 else np.int64)
-    np.multiply(crossed, dimensions, out=crossed)
-    return np.add(crossed, dimension, out=crossed)
 
 
 def _decisions(

@@ -96,6 +96,45 @@ def test_items_raters_and_dimensions_without_a_good_rating_stay_known() -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "order"),
+    [
+        (["10", "9", "9.0 ", "-1"], [2, 1, 1, 0]),
+        (["pm", "am", "am", "after"], [2, 1, 1, 0]),
+        ([10, 9, 9, 2], [2, 1, 1, 0]),
+    ],
+)
+def test_a_rater_may_rate_an_item_once_a_repetition(labels: list[object], order: list[int]) -> None:
+    rows = [("a", "r", "x", 1.0), ("a", "r", "x", 2.0), ("a", "s", "x", 3.0), ("a", "r", "x", 4.0)]
+    ratings, problems = code(table(rows, repetition=labels), None)
+    assert problems == []
+    assert ratings.index.tolist() == [3, 1, 0, 2]
+    assert (ratings.repetition.tolist(), ratings.repetition.dtype) == ([order[at] for at in (3, 1, 0, 2)], np.int32)
+    assert (ratings.repetitions, ratings.select(ratings.rater == 1).repetitions) == (3, 2)
+
+
+def test_a_repetition_is_not_blank_and_comes_once() -> None:
+    rows = [("a", "r", "x", 1.0), ("a", "r", "x", 2.0), ("a", "r", "x", 3.0), ("a", "r", "x", 4.0)]
+    ratings, problems = code(table(rows, repetition=["1", None, "2", "1"]), None)
+    assert ratings.score.tolist() == [1.0, 3.0]
+    assert reasons(problems) == [(1, "missing_repetition"), (3, "duplicate_rating")]
+    assert "in this dimension and repetition before (row 1)" in problems[1].message
+
+
+def test_without_repetitions_all_are_the_first() -> None:
+    ratings, _ = code(table([("a", "r", "x", 1.0), ("b", "r", "y", 2.0)]), None)
+    assert (ratings.repetition.tolist(), ratings.repetitions) == ([0, 0], 1)
+    assert (code(table([]), None)[0].repetitions, ratings.repetition.dtype) == (1, np.int32)
+
+
+def test_where_a_rating_stands_among_items_raters_and_dimensions() -> None:
+    rows = [("a", "r", "x", 1.0), ("b", "r", "y", 2.0), ("b", "s", "x", 2.0)]
+    ratings, _ = code(table(rows), None)
+    assert ratings.groups().tolist() == [0, 2, 3]
+    assert ratings.rater_keys().tolist() == [0, 2, 1]
+    assert ratings.select(np.array([1, 2])).groups().tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
     "scores",
     [
         pa.array([1, 2], pa.int64()),
