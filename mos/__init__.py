@@ -2,6 +2,6 @@
 
 table, problems = mos.table.read_columns(Path("ratings.csv"))
 ratings, rejected = mos.table.code(table, scale=(1, 5))
-result = mos.methods.paper.score(ratings)
+result = mos.methods.score(ratings)
 result.scores, result.raters, result.ledger(), result.summary["warnings"]
 """

@@ -6,10 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from mos.arrow import numbers, repeated
-from mos.moments import Moments
+from mos.ratings import Ratings
 from mos.scores import Normalised
-from mos.screening.outliers import RaterShares
-from mos.table import Ratings
 
 SCHEMA = pa.schema(
     [
@@ -24,54 +22,60 @@ SCHEMA = pa.schema(
         ("margin", pa.float64()),
     ]
 )
+EMPTY = pa.table([pa.nulls(0, field.type) for field in SCHEMA], schema=SCHEMA)
 
 
-def excluded_raters(ratings: Ratings, shares: RaterShares, max_share: float) -> pa.Table:
-    """Raters with too many outliers, in all dimensions."""
-    at = np.flatnonzero(shares.excluded)
-    return _lines(ratings, "rater", "outlier_share", shares.outliers[at] / shares.n[at], max_share, rater=at)
+def raters(
+    ratings: Ratings,
+    rule: str,
+    statistic: np.ndarray,
+    threshold: float | np.ndarray,
+    rater: np.ndarray,
+    dimension: np.ndarray | None = None,
+) -> pa.Table:
+    """Raters set aside by `rule`; of a dimension, or of all of them where it is None."""
+    where = {"rater": rater} if dimension is None else {"rater": rater, "dimension": dimension}
+    return _lines(ratings, "rater", rule, statistic, threshold, **where)
 
 
-def unusable_raters(ratings: Ratings, own: Normalised, excluded: np.ndarray, ddof: int) -> pa.Table:
-    """Raters who are not excluded but cannot be normalised in one dimension: too few ratings, or all of them equal.
+def unusable_raters(
+    ratings: Ratings, own: Normalised, given: np.ndarray, excluded: np.ndarray, ddof: int
+) -> list[pa.Table]:
+    """Raters who are not excluded but cannot be normalised in a dimension: too few ratings, or all of them equal.
 
-    excluded: [raters] bool.
+    given: [raters * dimensions] ratings of each; excluded: [raters * dimensions] bool.
     """
     dimensions = len(ratings.dimensions)
-    key = ratings.rater.astype(np.int64) * dimensions + ratings.dimension
-    rated = np.bincount(key, minlength=len(own.moments.n)) > 0
-    concerned = rated & ~np.repeat(excluded, dimensions)
+    concerned = (given > 0) & ~excluded
     few = np.flatnonzero(concerned & own.too_few)
     constant = np.flatnonzero(concerned & own.constant)
-    tables = [
-        _lines(ratings, "rater", rule, figure[at], threshold, rater=at // dimensions, dimension=at % dimensions)
+    return [
+        raters(ratings, rule, figure[at], threshold, at // dimensions, at % dimensions)
         for rule, at, figure, threshold in (
             ("too_few", few, own.moments.n.astype(np.float64), 2.0),
             ("constant", constant, own.moments.sd(ddof), own.least_sd),
         )
+        if len(at)
     ]
-    return pa.concat_tables(tables)
 
 
-def outlying_ratings(ratings: Ratings, at: np.ndarray, found: Moments, ddof: int, sigma: float) -> pa.Table:
-    """Ratings `at`, more than `sigma` standard deviations from their group's mean; the statistic counts deviations."""
-    group = ratings.item[at].astype(np.int64) * len(ratings.dimensions) + ratings.dimension[at]
-    statistic = np.abs(ratings.score[at] - found.mean[group]) / found.sd(ddof)[group]
+def outlying_ratings(ratings: Ratings, row: np.ndarray, statistic: np.ndarray, sigma: float) -> pa.Table:
+    """Ratings `row` [outliers], each `statistic` standard deviations from its group's mean, more than `sigma`."""
     return _lines(
         ratings,
         "rating",
         "outlier",
         statistic,
         sigma,
-        item=ratings.item[at],
-        rater=ratings.rater[at],
-        dimension=ratings.dimension[at],
-        index=ratings.index[at],
+        item=ratings.item[row],
+        rater=ratings.rater[row],
+        dimension=ratings.dimension[row],
+        index=ratings.index[row],
     )
 
 
 def _lines(
-    ratings: Ratings, what: str, rule: str, statistic: np.ndarray, threshold: float, **where: np.ndarray
+    ratings: Ratings, what: str, rule: str, statistic: np.ndarray, threshold: float | np.ndarray, **where: np.ndarray
 ) -> pa.Table:
     size = len(statistic)
     names = {"item": ratings.items, "rater": ratings.raters, "dimension": ratings.dimensions}
@@ -80,7 +84,7 @@ def _lines(
         "what": repeated(what, size),
         "rule": repeated(rule, size),
         "statistic": numbers(statistic),
-        "threshold": numbers(np.full(size, threshold)),
+        "threshold": numbers(np.broadcast_to(np.float64(threshold), size)),
         "margin": numbers(np.abs(statistic - threshold)),
     }
     if "index" in where:

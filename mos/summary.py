@@ -9,39 +9,51 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mos.result import KEPT, NO_SCORE, NOT_USED, OUTLIER, STATUSES
-from mos.table import Ratings
+from mos.estimate import KEPT, OUTLIER, STATUSES, Null
+from mos.ratings import Ratings
+from mos.result import FALLBACK, NO_SCORE, NOT_USED
 
 _MANY_EXCLUDED = 0.2
+# From here a rating's rank says something: of five, none is two sample deviations from the mean of the five.
+_FEW_RATINGS = 6
+_FEW_FOR_KURTOSIS = 21
+RULES = {
+    "outlier_share": "for their share of outliers",
+    "bt500": "by the rule of BT.500",
+    "correlation": "for their low correlation with the others",
+}
 
 
 class Figures(NamedTuple):
     """What the summary is made of.
 
     fates: [statuses] ratings of each status
-    mos: [items * dimensions] score points
-    no_score, not_used: see `mos.result.why_no_score` and `why_not_used`
-    given: [items * dimensions] ratings before anything was removed
-    chance: [items * dimensions] probability that one of them is flagged, were all raters alike and Gaussian
-    false_exclusions: see `mos.screening.chance.expected_exclusions`
+    outside: scores out of `bounds`; clipped: whether they were cut to it
+    reason, not_used: see `mos.result.why_no_score` and `why_not_used`
+    rated: [items * dimensions] ratings before anything was removed
+    null: what chance alone would do, where that is known
     components: see `mos.connectivity.components`
+    notes: sentences of the method
+    normalises: whether every rater's ratings are brought to one mean
     """
 
     fates: np.ndarray
-    mos: np.ndarray
-    no_score: np.ndarray
+    outside: int
+    bounds: tuple[float, float]
+    clipped: bool
+    reason: np.ndarray
     not_used: np.ndarray
-    given: np.ndarray
-    chance: np.ndarray
-    false_exclusions: float
+    rated: np.ndarray
+    null: Null | None
     components: dict[str, int]
+    notes: list[str]
+    normalises: bool
 
 
-def summarise(ratings: Ratings, figures: Figures) -> dict[str, Any]:
-    """`Result.summary`."""
-    fates, given, chance = figures.fates, figures.given, figures.chance
+def summarise(ratings: Ratings, exclusion: str, figures: Figures) -> dict[str, Any]:
+    """`Result.summary`.  exclusion: the rule by which raters are excluded, one of `RULES`."""
+    fates, rated, null = figures.fates, figures.rated, figures.null
     total = len(ratings)
-    mos = figures.mos[figures.no_score < 0]
     counts: dict[str, Any] = {
         "items": len(ratings.items),
         "dimensions": len(ratings.dimensions),
@@ -50,17 +62,19 @@ def summarise(ratings: Ratings, figures: Figures) -> dict[str, Any]:
         "ratings_by_status": dict(zip(STATUSES, fates.tolist(), strict=True)),
         "share_removed": float(1 - fates[KEPT] / total) if total else 0.0,
         "outlier_share": float(fates[OUTLIER] / total) if total else 0.0,
-        "expected_outlier_share": float((chance * given).sum() / total) if total else 0.0,
+        "expected_outlier_share": None if null is None else float((null.chance * rated).sum() / max(total, 1)),
         "raters_excluded": int((figures.not_used > 0).sum()),
-        "expected_false_exclusions": figures.false_exclusions,
+        "expected_false_exclusions": None if null is None or np.isnan(null.exclusions) else null.exclusions,
         "raters_by_reason": _reasons(NOT_USED, figures.not_used),
-        "scores": len(mos),
-        "no_score_by_reason": _reasons(NO_SCORE, figures.no_score),
-        "scores_out_of_range": int(((mos < 0) | (mos > 100)).sum()),
-        "groups_without_screening_power": int(((given > 0) & (chance == 0)).sum()),
+        "scores": int(((figures.reason < 0) | (figures.reason == FALLBACK)).sum()),
+        "no_score_by_reason": _reasons(NO_SCORE, figures.reason),
+        "scores_out_of_range": figures.outside,
+        "groups_without_screening_power": None if null is None else int(((rated > 0) & (null.chance == 0)).sum()),
+        "groups_with_fewer_than_6_ratings": int(((rated > 0) & (rated < _FEW_RATINGS)).sum()),
+        "groups_with_fewer_than_21_ratings": int(((rated > 0) & (rated < _FEW_FOR_KURTOSIS)).sum()),
         "components": figures.components,
     }
-    return counts | {"warnings": _warnings(ratings, counts, int((given > 0).sum()))}
+    return counts | {"warnings": _warnings(ratings, exclusion, counts, figures)}
 
 
 def _reasons(names: Sequence[str], position: np.ndarray) -> dict[str, int]:
@@ -68,48 +82,63 @@ def _reasons(names: Sequence[str], position: np.ndarray) -> dict[str, int]:
     return {name: count for name, count in sorted(zip(names, counts, strict=True)) if count}
 
 
-def _warnings(ratings: Ratings, counts: dict[str, Any], groups: int) -> list[str]:
-    found = [_on_raters(counts), _on_power(counts, groups), _on_range(counts), *_on_parts(counts["components"])]
+def _warnings(ratings: Ratings, exclusion: str, counts: dict[str, Any], figures: Figures) -> list[str]:
+    groups = int((figures.rated > 0).sum())
+    found = [_on_raters(counts, exclusion), _on_power(counts, groups, exclusion), _on_range(counts, figures)]
+    found += [*_on_parts(counts["components"], figures.normalises), *figures.notes]
     found += [_on_case(ratings.items, "items"), _on_case(ratings.raters, "raters")]
     return [sentence for sentence in found if sentence]
 
 
-def _on_raters(counts: dict[str, Any]) -> str | None:
-    excluded = counts["raters_by_reason"].get("outlier_share", 0)
+def _on_raters(counts: dict[str, Any], exclusion: str) -> str | None:
+    excluded = counts["raters_by_reason"].get(exclusion, 0)
     rated = counts["raters"] - counts["raters_by_reason"].get("no_ratings", 0)
-    null = f"{100 * counts['expected_outlier_share']:.1f} %"
+    share = counts["expected_outlier_share"]
+    null = "" if share is None else f"{100 * share:.1f} %"
     if counts["ratings"] and not counts["ratings_by_status"]["kept"]:
+        alike = f" (raters who are all alike would have {null} outliers)" if null else ""
         return (
             f"None of the {counts['ratings']} ratings is left and there are no scores: {excluded} of {rated} raters "
-            f"had too many outliers (expected of raters who are all alike: {null} of their ratings) and the others "
-            "cannot be normalised; look at the table of raters."
+            f"were excluded {RULES[exclusion]}{alike} and the others cannot be normalised; look at the table of raters."
         )
     if not excluded:
         return None
     many = ": careful raters may be among them" if excluded > _MANY_EXCLUDED * rated else ""
-    return (
-        f"{excluded} of {rated} raters were excluded for their share of outliers; raters who are all alike would have "
-        f"{null} outliers by chance alone, and {counts['expected_false_exclusions']:.1f} of them would be "
-        f"excluded{many}; look at the table of raters."
+    false = counts["expected_false_exclusions"]
+    alike = (
+        f"; raters who are all alike would have {null} outliers by chance alone, and {false:.1f} of them would be "
+        "excluded"
+        if null and false is not None
+        else ""
     )
+    return f"{excluded} of {rated} raters were excluded {RULES[exclusion]}{alike}{many}; look at the table of raters."
 
 
-def _on_power(counts: dict[str, Any], groups: int) -> str | None:
-    powerless = counts["groups_without_screening_power"]
-    if not powerless:
-        return None
-    return (
-        f"{powerless} of {groups} combinations of item and dimension have too few ratings for any to be an outlier, "
-        "however far off; nothing was screened there."
-    )
+def _on_power(counts: dict[str, Any], groups: int, exclusion: str) -> str | None:
+    powerless, few = counts["groups_without_screening_power"], counts["groups_with_fewer_than_21_ratings"]
+    if powerless:
+        return (
+            f"{powerless} of {groups} combinations of item and dimension have too few ratings for any to be an "
+            "outlier, however far off; nothing was screened there."
+        )
+    if exclusion == "bt500" and few:
+        return (
+            f"{few} of {groups} combinations of item and dimension have fewer than {_FEW_FOR_KURTOSIS} ratings: where "
+            "their kurtosis is not between 2 and 4, as one gross outlier makes it, BT.500 can flag none of them."
+        )
+    return None
 
 
-def _on_range(counts: dict[str, Any]) -> str | None:
-    outside = counts["scores_out_of_range"]
-    return f"{outside} of {counts['scores']} scores lie outside 0 to 100; they are not clipped." if outside else None
+def _on_range(counts: dict[str, Any], figures: Figures) -> str | None:
+    low, high = figures.bounds
+    fate = "were cut to it" if figures.clipped else "are not clipped"
+    outside = figures.outside
+    return f"{outside} of {counts['scores']} scores lie outside {low:g} to {high:g}; they {fate}." if outside else None
 
 
-def _on_parts(parts: dict[str, int]) -> list[str]:
+def _on_parts(parts: dict[str, int], normalises: bool) -> list[str]:
+    if not normalises:
+        return []
     return [
         f"In {name} the raters fall into {number} groups that rated no item in common: normalising each rater removes "
         "the difference between the groups' items, so their scores cannot be compared across groups."

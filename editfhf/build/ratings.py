@@ -15,8 +15,10 @@ from annotation.records import DIMENSIONS, Rating, Rejection
 from editfhf import features
 from editfhf.build.options import MosOptions
 from mos.errors import UserError
-from mos.methods import paper
-from mos.result import STATUSES, Result
+from mos.estimate import STATUSES
+from mos.methods import score
+from mos.methods.paper import PaperOptions
+from mos.result import Result
 from mos.table import Problem, Ratings, code, read_columns
 
 Reject = Callable[[Rejection], None]
@@ -139,9 +141,12 @@ class Scored:
     def by_pair(self) -> dict[str, dict[str, tuple[float | None, float | None, int, str | None]]]:
         """(score, half-width of its interval, ratings behind it, reason when null) by pair and dimension."""
         found: dict[str, dict[str, tuple[float | None, float | None, int, str | None]]] = {}
-        columns = self.result.scores.select(["item", "dimension", "mos", "ci95", "n", "reason"]).to_pydict()
-        for item, dimension, score, half, n, reason in zip(*columns.values(), strict=True):
-            found.setdefault(item, {})[dimension] = (score, half, n, reason)
+        columns = self.result.scores.select(
+            ["item", "dimension", "mos", "ci_low", "ci_high", "n", "reason"]
+        ).to_pydict()
+        for item, dimension, mos, low, high, n, reason in zip(*columns.values(), strict=True):
+            half = None if low is None else (high - low) / 2
+            found.setdefault(item, {})[dimension] = (mos, half, n, reason)
         return found
 
 
@@ -153,13 +158,12 @@ def score_ratings(rows: RatingRows, usable: set[str], options: MosOptions, rejec
     labels = ratings.items.to_pylist()
     is_usable = np.array([label in usable for label in labels], bool)
     mask = is_usable[ratings.item] if len(ratings) else np.zeros(0, bool)
-    result = paper.score(
+    result = score(
         ratings.select(mask),
-        paper.PaperOptions(
+        PaperOptions(
             outlier_sigma=options.outlier_sigma,
-            max_outlier_share=str(options.max_outlier_share),
+            max_outlier_share=options.max_outlier_share,
             min_ratings=options.min_ratings,
-            confidence=0.95,
         ),
     )
     return Scored(table, ratings, mask, result)
@@ -191,7 +195,7 @@ def ratings_table(scored: Scored, people: Mapping[str, str], split: Mapping[str,
     status = np.full(count, len(STATUSES), np.int32)
     status[scored.usable] = result.status
     z = np.full(count, np.nan)
-    z[scored.usable] = result.z
+    z[scored.usable] = result.value
     names = pa.array([people[rater] for rater in ratings.raters.to_pylist()], pa.string())
     splits = pa.array([split.get(pair) for pair in ratings.items.to_pylist()], pa.string())
     statuses = pa.array([*STATUSES, "pair_rejected"])

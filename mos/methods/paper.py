@@ -5,159 +5,191 @@
 3. Each rater's remaining ratings of a dimension become z-scores.
 4. An item's score is 100 (mean z + 3) / 6.
 
-One pass, nothing is computed again after an exclusion.
+One pass, nothing is computed again after an exclusion.  Where the prose can be read in other ways, an option does so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from mos import ledger
-from mos.connectivity import components
-from mos.errors import UserError
-from mos.moments import Moments, blocks
-from mos.result import (
-    KEPT,
-    OUTLIER,
-    RATER_CONSTANT,
-    RATER_EXCLUDED,
-    RATER_TOO_FEW,
-    STATUSES,
-    Result,
-    rater_table,
-    score_table,
-    why_no_score,
-    why_not_used,
-)
-from mos.scores import Normalised, average, normalise
+from mos.estimate import KEPT, RATER_EXCLUDED, Estimate, Fates, Flags, Null, statuses
+from mos.normalising import NormalisingOptions, fates_of_raters, normalised
+from mos.options import Exact
+from mos.ratings import Ratings
+from mos.scores import POINTS_PER_Z, Normalised, average
 from mos.screening.chance import expected_exclusions, expected_shares, outlier_probability
-from mos.screening.outliers import RaterShares, exclude_raters, flag_outliers
-from mos.summary import Figures, summarise
-from mos.table import Ratings
+from mos.screening.outliers import Outliers, flag_outliers
+from mos.screening.shares import beyond
 
 
-@dataclass(frozen=True, slots=True)
-class PaperOptions:
-    """Our readings of the paper's prose.
+class PaperOptions(NormalisingOptions):
+    """Our readings of the paper's prose, and the others."""
 
-    outlier_sigma: how many standard deviations from the mean of its item and dimension make a rating an outlier
-    outlier_ddof: 1 for BT.500's sample deviation, 0 for the population's
-    max_outlier_share: a rater with a larger share of outliers is excluded; exact: "0.05" or "1/20"
-    z_ddof: divisor n - z_ddof of the standard deviation in z
-    min_ratings: an item with fewer remaining ratings has no score
-    confidence: level of the intervals
-    """
-
-    outlier_sigma: float = 2.0
-    outlier_ddof: int = 1
-    max_outlier_share: str = "0.05"
-    z_ddof: int = 1
-    min_ratings: int = 2
-    confidence: float = 0.95
-
-    def __post_init__(self) -> None:
-        _demand(0 < self.outlier_sigma < float("inf"), "outlier_sigma", "a positive number", self.outlier_sigma)
-        _demand(self.outlier_ddof in (0, 1), "outlier_ddof", "0 or 1", self.outlier_ddof)
-        _demand(self.z_ddof in (0, 1), "z_ddof", "0 or 1", self.z_ddof)
-        _demand(self.min_ratings >= 1, "min_ratings", "1 or more", self.min_ratings)
-        _demand(0 < self.confidence < 1, "confidence", "a number between 0 and 1", self.confidence)
-        _demand(0 <= self.share <= 1, "max_outlier_share", "a share from 0 to 1", self.max_outlier_share)
-
-    @property
-    def sigma(self) -> Fraction:
-        """`outlier_sigma` as the decimal that was written."""
-        return Fraction(str(self.outlier_sigma))
-
-    @property
-    def share(self) -> Fraction:
-        """`max_outlier_share` as the decimal that was written."""
-        try:
-            return Fraction(str(self.max_outlier_share))
-        except (ValueError, ZeroDivisionError):
-            raise UserError(f"max_outlier_share must be a share from 0 to 1; got {self.max_outlier_share}.") from None
-
-    def as_dict(self) -> dict[str, str | int | float]:
-        """The options as JSON values, for the provenance of what was computed with them."""
-        return {
-            "method": "paper",
-            "outlier_sigma": self.outlier_sigma,
-            "outlier_ddof": self.outlier_ddof,
-            "max_outlier_share": str(self.max_outlier_share),
-            "z_ddof": self.z_ddof,
-            "min_ratings": self.min_ratings,
-            "confidence": self.confidence,
-        }
-
-
-def _demand(holds: bool, name: str, expected: str, came: object) -> None:
-    if not holds:
-        raise UserError(f"{name} must be {expected}; got {came}.")
-
-
-def score(ratings: Ratings, options: PaperOptions | None = None) -> Result:
-    """Score every item in every dimension, keeping for each rating and rater what became of it and why."""
-    options = options or PaperOptions()
-    dimensions, items, raters = len(ratings.dimensions), len(ratings.items), len(ratings.raters)
-    group, key = ratings.groups(), ratings.rater_keys()
-
-    outliers = flag_outliers(ratings.score, group, items * dimensions, options.sigma, options.outlier_ddof)
-    shares = exclude_raters(ratings.rater, raters, outliers.flag, options.share)
-    outlying = np.flatnonzero(outliers.flag)
-    own = normalise(ratings.score, key, raters * dimensions, ~outliers.flag, options.z_ddof)
-
-    fate = np.full(raters * dimensions, KEPT, np.uint8)
-    fate[own.constant] = RATER_CONSTANT
-    fate[own.too_few] = RATER_TOO_FEW
-    fate[np.repeat(shares.excluded, dimensions)] = RATER_EXCLUDED
-    status = np.empty(len(ratings), np.uint8)
-    for rows in blocks(len(ratings)):
-        status[rows] = fate[key[rows].astype(np.intp, copy=False)]
-    trimmed = outlying[status[outlying] == KEPT]
-    status[outlying] = OUTLIER
-    kept = status == KEPT
-
-    given = outliers.moments.n
-    means = average(own.z, group, len(given), kept, trimmed, options.confidence)
-    no_score = why_no_score(means.n, given, options.min_ratings)
-    met = (fate[:, None] == np.arange(len(STATUSES))) & (own.moments.n > 0)[:, None]
-    not_used = why_not_used(shares, met.reshape(raters, dimensions, len(STATUSES)).any(axis=1))
-    chance = outlier_probability(given, options.sigma, options.outlier_ddof)
-    expected_share = expected_shares(ratings.rater, shares.n, group, chance)
-    fates = np.bincount(fate, own.moments.n, len(STATUSES)).astype(np.int64)
-    fates[OUTLIER] = len(outlying)
-    figures = Figures(
-        fates=fates,
-        mos=means.mos,
-        no_score=no_score,
-        not_used=not_used,
-        given=given,
-        chance=chance,
-        false_exclusions=expected_exclusions(shares.n, expected_share, options.share),
-        components=components(ratings, kept, met[:, KEPT].reshape(raters, dimensions)),
+    method: Literal["paper"] = "paper"
+    outlier_sigma: Exact = Field(Exact(2), gt=0, description="Standard deviations from the mean that make an outlier.")
+    outlier_by: Literal["item", "rater", "all"] = Field(
+        "item", description="Whose mean: of the item's ratings in the dimension, of the rater's, or of all of them."
     )
-    return Result(
-        ratings=ratings,
-        options=options.as_dict(),
+    outlier_ddof: Literal[0, 1] = Field(1, description="1: the sample deviation, as in BT.500; 0: the population's.")
+    strict: bool = Field(True, description="Whether a rating exactly on the threshold stays.")
+    max_passes: int = Field(1, ge=1, le=100, description="Look for outliers again among what is left, so many times.")
+    remove_outliers: bool = Field(True, description="Whether the outliers of raters who stay are removed.")
+    max_outlier_share: Exact = Field(
+        Exact("0.05"), ge=0, le=1, description="A rater with a larger share of outliers is excluded."
+    )
+    exclusion_scope: Literal["pooled", "dimension"] = Field(
+        "pooled", description="Shares over all dimensions exclude a rater from all; or dimension by dimension."
+    )
+    reflag_after_exclusion: bool = Field(
+        False, description="Find the outliers of raters who stay again, among the ratings of these alone."
+    )
+    moments_from: Literal["retained", "all"] = Field(
+        "retained", description="Which of a rater's ratings give the mean and deviation in z."
+    )
+
+
+OPTIONS = PaperOptions
+
+
+class Outlying(NamedTuple):
+    """Outliers as ascending rows [outliers], and by how many standard deviations each was off when it was found."""
+
+    row: np.ndarray
+    statistic: np.ndarray
+
+
+def estimate(ratings: Ratings, options: PaperOptions) -> Estimate:
+    """Score every item in every dimension; the value of a rating is its z, also that of a removed one."""
+    shape = len(ratings.raters), len(ratings.dimensions)
+    outlying, rated = _outliers(ratings, options, np.arange(len(ratings)))
+    given = np.bincount(ratings.rater_keys(), minlength=shape[0] * shape[1])
+    flags, excluded = _exclusions(ratings, given, outlying.row, options)
+    if options.reflag_after_exclusion:
+        outlying = _found_again(ratings, outlying, excluded, options)
+    removed = outlying.row if options.remove_outliers else outlying.row[:0]
+    counted = np.ones(len(ratings), bool)
+    if options.moments_from == "retained":
+        counted[removed] = False
+    own = normalised(ratings, counted, options)
+
+    fate = fates_of_raters(own)
+    fate[excluded.ravel()] = RATER_EXCLUDED
+    retained = given - np.bincount(ratings.rater_keys()[removed], minlength=len(given))
+    fates = Fates(fate, removed, given, retained)
+    status = statuses(ratings, fates)
+    trimmed = removed[fate[ratings.rater_keys()[removed]] == KEPT]
+    means = average(own.z, ratings.groups(), len(rated), status == KEPT, trimmed)
+    return Estimate(
+        unit="points",
+        value=own.z,
         status=status,
-        z=own.z,
-        scores=score_table(ratings, means, given, no_score, options.confidence),
-        raters=rater_table(ratings, shares, expected_share, not_used),
-        summary=summarise(ratings, figures),
-        decisions=partial(_decisions, ratings, outlying, outliers.moments, shares, own, options),
+        means=means,
+        rated=rated,
+        fates=fates,
+        exclusion="outlier_share",
+        to_unit=(POINTS_PER_Z, 3 * POINTS_PER_Z),
+        normalises=True,
+        flags=flags,
+        null=partial(_null, ratings, rated, given, options) if options.outlier_by == "item" else None,
+        decisions=partial(_decisions, ratings, outlying, flags, given, excluded, own, options),
     )
+
+
+def _outliers(ratings: Ratings, options: PaperOptions, rows: np.ndarray) -> tuple[Outlying, np.ndarray]:
+    """The outliers among ascending `rows` [rows], and how many of these every item and dimension has."""
+    size = len(ratings.items) * len(ratings.dimensions)
+    group, groups = {
+        "item": lambda: (ratings.groups(), size),
+        "rater": lambda: (ratings.rater_keys(), len(ratings.raters) * len(ratings.dimensions)),
+        "all": lambda: (ratings.dimension, len(ratings.dimensions)),
+    }[options.outlier_by]()
+    every = len(rows) == len(ratings)
+    score, group = (ratings.score, group) if every else (ratings.score[rows], group[rows])
+    sigma, ddof = Fraction(options.outlier_sigma), options.outlier_ddof
+    found = flag_outliers(score, group, groups, sigma, ddof, options.strict)
+    row, statistic = _off(score, group, found, ddof)
+    for _ in range(options.max_passes - 1):
+        left = np.delete(np.arange(len(score)), row)
+        found_more = flag_outliers(score[left], group[left], groups, sigma, ddof, options.strict)
+        more, their_statistic = _off(score[left], group[left], found_more, ddof)
+        if not len(more):
+            break
+        row, statistic = np.append(row, left[more]), np.append(statistic, their_statistic)
+        order = np.argsort(row)
+        row, statistic = row[order], statistic[order]
+    counted = options.outlier_by == "item" and every
+    rated = found.moments.n if counted else np.bincount(ratings.groups(), minlength=size)
+    return Outlying(rows[row], statistic), rated
+
+
+def _off(score: np.ndarray, group: np.ndarray, found: Outliers, ddof: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the outliers, and by how many standard deviations of their group each is off its mean."""
+    row = np.flatnonzero(found.flag)
+    at = group[row]
+    return row, np.abs(score[row] - found.moments.mean[at]) / found.moments.sd(ddof)[at]
+
+
+def _exclusions(
+    ratings: Ratings, given: np.ndarray, row: np.ndarray, options: PaperOptions
+) -> tuple[Flags, np.ndarray]:
+    """What is counted against raters, and [raters, dimensions] bool, who is excluded from what."""
+    shape = len(ratings.raters), len(ratings.dimensions)
+    by_key = np.bincount(ratings.rater_keys()[row], minlength=len(given))
+    n, flagged = given.reshape(shape).sum(axis=1), by_key.reshape(shape).sum(axis=1)
+    limit = Fraction(options.max_outlier_share)
+    if options.exclusion_scope == "dimension":
+        return Flags(n, flagged, row), beyond(given, by_key, limit).reshape(shape)
+    return Flags(n, flagged, row), np.repeat(beyond(n, flagged, limit)[:, None], shape[1], axis=1)
+
+
+def _found_again(ratings: Ratings, first: Outlying, excluded: np.ndarray, options: PaperOptions) -> Outlying:
+    """The outliers of raters who stay, among the ratings of these alone; and the first ones of the excluded."""
+    out = excluded.ravel()
+    gone = out[ratings.rater_keys()[first.row]]
+    again, _ = _outliers(ratings, options, np.flatnonzero(~out[ratings.rater_keys()]))
+    row = np.append(first.row[gone], again.row)
+    order = np.argsort(row)
+    return Outlying(row[order], np.append(first.statistic[gone], again.statistic)[order])
+
+
+def _null(ratings: Ratings, rated: np.ndarray, given: np.ndarray, options: PaperOptions) -> Null:
+    sigma, limit = Fraction(options.outlier_sigma), Fraction(options.max_outlier_share)
+    chance = outlier_probability(rated, sigma, options.outlier_ddof)
+    n = given.reshape(len(ratings.raters), len(ratings.dimensions)).sum(axis=1)
+    share = expected_shares(ratings.rater, n, ratings.groups(), chance)
+    if options.exclusion_scope == "dimension":
+        by_key = expected_shares(ratings.rater_keys(), given, ratings.groups(), chance)
+        return Null(chance, share, expected_exclusions(given, by_key, limit))
+    return Null(chance, share, expected_exclusions(n, share, limit))
 
 
 def _decisions(
-    ratings: Ratings, outlying: np.ndarray, found: Moments, shares: RaterShares, own: Normalised, options: PaperOptions
-) -> pa.Table:
-    tables = [
-        ledger.excluded_raters(ratings, shares, float(options.share)),
-        ledger.unusable_raters(ratings, own, shares.excluded, options.z_ddof),
-        ledger.outlying_ratings(ratings, outlying, found, options.outlier_ddof, options.outlier_sigma),
+    ratings: Ratings,
+    outlying: Outlying,
+    flags: Flags,
+    given: np.ndarray,
+    excluded: np.ndarray,
+    own: Normalised,
+    options: PaperOptions,
+) -> list[pa.Table]:
+    limit = float(options.max_outlier_share)
+    if options.exclusion_scope == "dimension":
+        by_key = np.bincount(ratings.rater_keys()[flags.row], minlength=len(given)).reshape(excluded.shape)
+        rater, dimension = np.nonzero(excluded)
+        share = by_key[excluded] / given.reshape(excluded.shape)[excluded]
+        raters = ledger.raters(ratings, "outlier_share", share, limit, rater, dimension)
+    else:
+        rater = np.flatnonzero(excluded.any(axis=1))
+        raters = ledger.raters(ratings, "outlier_share", flags.flagged[rater] / flags.n[rater], limit, rater)
+    return [
+        raters,
+        *ledger.unusable_raters(ratings, own, given, excluded.ravel(), options.z_ddof),
+        ledger.outlying_ratings(ratings, outlying.row, outlying.statistic, float(options.outlier_sigma)),
     ]
-    return pa.concat_tables(tables)

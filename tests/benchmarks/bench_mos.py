@@ -31,7 +31,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from mos.methods.paper import score
+from mos.methods import score
 from mos.table import code, read_columns
 
 RATERS = 15

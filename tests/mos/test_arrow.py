@@ -56,9 +56,9 @@ def test_from_a_csv_to_scores_and_ledger_without_pandas(tmp_path: Path, end: str
     program = """
 import sys
 from pathlib import Path
-import mos.methods.paper, mos.table
+import mos.methods, mos.table
 ratings, problems = mos.table.code(mos.table.read_columns(Path(sys.argv[1]))[0], (1, 5))
-result = mos.methods.paper.score(ratings)
+result = mos.methods.score(ratings)
 found = len(problems), len(result.scores), len(result.raters), len(result.ledger()) > 0
 unwanted = sorted({"pandas", "scipy.sparse", "scipy.stats"} & set(sys.modules))
 sys.stdout.write(f"{found} {unwanted}")

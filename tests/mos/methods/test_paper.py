@@ -15,8 +15,10 @@ import pyarrow as pa
 import pytest
 
 from mos.errors import UserError
-from mos.methods.paper import PaperOptions, score
-from mos.result import STATUSES, Result
+from mos.estimate import STATUSES
+from mos.methods import score
+from mos.methods.paper import PaperOptions
+from mos.result import Result
 from mos.table import Ratings, code, read_columns
 
 Key = tuple[int, int]
@@ -181,7 +183,7 @@ def test_every_item_and_dimension_has_a_row_and_a_reason(coded: Coded) -> None:
     assert [m is None for m in result.scores["mos"].to_pylist()] == [False] * 4 + [True] * 4
     assert result.summary["no_score_by_reason"] == {"no_ratings": 2, "too_few": 2}
     alone = score(coded(scores), PaperOptions(min_ratings=1)).scores.to_pylist()[4]
-    assert (alone["mos"] is not None, alone["ci95"], alone["sd"], alone["se"]) == (True, None, None, None)
+    assert (alone["mos"] is not None, alone["ci_low"], alone["sd"], alone["se"]) == (True, None, None, None)
 
 
 def test_a_constant_rater_and_one_with_a_single_rating_do_not_count(coded: Coded) -> None:
@@ -191,7 +193,7 @@ def test_a_constant_rater_and_one_with_a_single_rating_do_not_count(coded: Coded
     assert result.raters["excluded"].to_pylist() == [True, False, False, True]
     assert result.scores["n"].to_pylist() == [2, 2, 2]
     assert result.scores["n_rejected"].to_pylist() == [1, 2, 1]
-    assert np.isnan(result.z[result.ratings.rater == 0]).all()
+    assert np.isnan(result.value[result.ratings.rater == 0]).all()
     rules = result.ledger().select(["what", "rater", "dimension", "rule", "statistic"]).to_pylist()
     assert [tuple(line.values()) for line in rules] == [
         ("rater", "rater0003", "dimension0", "too_few", 1.0),
@@ -296,10 +298,9 @@ def test_a_rater_at_exactly_five_percent_stays(coded: Coded) -> None:
 
 
 def test_options_are_checked_and_written_down() -> None:
-    options = PaperOptions()
-    assert json.loads(json.dumps(options.as_dict()))["max_outlier_share"] == "0.05"
-    assert (options.sigma, options.share) == (2, Fraction(1, 20))
-    assert PaperOptions(max_outlier_share="1/20").share == options.share
+    assert json.loads(json.dumps(PaperOptions().as_dict()))["max_outlier_share"] == 0.05
+    assert Fraction(PaperOptions(max_outlier_share=0.05).max_outlier_share) == Fraction(1, 20)
+    assert Fraction(PaperOptions().max_outlier_share) == Fraction(1, 20)
     for wrong in (
         {"outlier_sigma": 0.0},
         {"outlier_sigma": NAN},
@@ -310,8 +311,10 @@ def test_options_are_checked_and_written_down() -> None:
         {"max_outlier_share": "5"},
         {"max_outlier_share": "5 %"},
     ):
-        with pytest.raises(UserError, match=f"{next(iter(wrong))} must be"):
-            PaperOptions(**wrong)  # type: ignore[arg-type]
+        with pytest.raises(UserError, match=f"^{next(iter(wrong))}: .* got"):
+            PaperOptions.checked(wrong)
+    with pytest.raises(UserError, match=r"unknown option 'sigma' of the method paper; expected one of min_ratings, "):
+        PaperOptions.checked({"sigma": 2})
 
 
 def test_the_summary_is_json(coded: Coded) -> None:

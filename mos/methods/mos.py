@@ -1,0 +1,40 @@
+"""Mean opinion scores as they are: the mean of all ratings of an item, nobody screened, nothing adjusted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from mos.estimate import KEPT, Estimate, Fates, statuses
+from mos.means import plain_means
+from mos.moments import moments
+from mos.options import Options
+from mos.ratings import Ratings
+
+
+class MosOptions(Options):
+    """Nothing but what all methods have."""
+
+    method: Literal["mos"] = "mos"
+
+
+OPTIONS = MosOptions
+
+
+def estimate(ratings: Ratings, options: MosOptions) -> Estimate:
+    """Mean, sample deviation and standard error s / sqrt(n) of the ratings of every item and dimension."""
+    keys = len(ratings.raters) * len(ratings.dimensions)
+    given = np.bincount(ratings.rater_keys(), minlength=keys)
+    fates = Fates(np.full(keys, KEPT, np.uint8), np.zeros(0, np.int64), given, given)
+    found = moments(ratings.score, ratings.groups(), len(ratings.items) * len(ratings.dimensions))
+    return Estimate(
+        unit="scale",
+        value=ratings.score,
+        status=statuses(ratings, fates),
+        means=plain_means(found),
+        rated=found.n,
+        fates=fates,
+        exclusion="",
+        decisions=list,
+    )

@@ -1,0 +1,62 @@
+"""Which of a rater's ratings make up one scale, and what becomes of raters who use none."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from mos.errors import UserError
+from mos.estimate import KEPT, RATER_CONSTANT, RATER_TOO_FEW
+from mos.moments import Moments
+from mos.options import Options
+from mos.ratings import Ratings
+from mos.scores import Normalised, normalise
+
+
+class NormalisingOptions(Options):
+    """How raters are normalised."""
+
+    normalise_scope: Literal["dimension", "pooled"] = Field(
+        "dimension", description="One mean and deviation for each rater and dimension, or for each rater."
+    )
+    z_ddof: Literal[0, 1] = Field(1, description="Divisor n - z_ddof of the standard deviation in z.")
+    on_constant: Literal["drop", "zero", "error"] = Field(
+        "drop", description="A rater whose ratings are all equal: leave out, count as z = 0, or refuse to go on."
+    )
+
+
+def normalised(ratings: Ratings, counted: np.ndarray, options: NormalisingOptions) -> Normalised:
+    """z of every rating, by the mean and deviation of the rater's `counted` [N] bool ratings.
+
+    What concerns raters is by rater and dimension, [raters * dimensions], whatever the scope.
+    Raises UserError for a rater whose ratings are all equal, where the options want it.
+    """
+    dimensions, raters = len(ratings.dimensions), len(ratings.raters)
+    pooled = options.normalise_scope == "pooled"
+    key, keys = (ratings.rater, raters) if pooled else (ratings.rater_keys(), raters * dimensions)
+    own = normalise(ratings.score, key, keys, counted, options.z_ddof)
+    if options.on_constant == "error" and own.constant.any():
+        first = ratings.raters[int(np.flatnonzero(own.constant)[0]) // (1 if pooled else dimensions)].as_py()
+        raise UserError(
+            f"{own.constant.sum()} raters gave the same score to everything, the first being '{first[:60]}': expected "
+            "ratings that differ; leave them out, or set on_constant to drop or zero."
+        )
+    if options.on_constant == "zero":
+        own.z[own.constant[key]] = 0.0
+        own = own._replace(constant=np.zeros_like(own.constant))
+    if not pooled:
+        return own
+    spread = Moments(*(np.repeat(values, dimensions) for values in own.moments))
+    return own._replace(
+        constant=np.repeat(own.constant, dimensions), too_few=np.repeat(own.too_few, dimensions), moments=spread
+    )
+
+
+def fates_of_raters(own: Normalised) -> np.ndarray:
+    """[raters * dimensions] uint8, positions in `mos.estimate.STATUSES`."""
+    fate = np.full(len(own.constant), KEPT, np.uint8)
+    fate[own.constant] = RATER_CONSTANT
+    fate[own.too_few] = RATER_TOO_FEW
+    return fate
