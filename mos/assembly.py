@@ -18,6 +18,7 @@ from mos.scores import Means
 from mos.summary import Figures, summarise
 
 POINTS = (0.0, 100.0)
+_ROUNDING = 1e-9
 
 
 def assemble(
@@ -36,7 +37,8 @@ def assemble(
     bounds = POINTS if found.unit == "points" else ratings.scale
     means, reason = _with_fallback(ratings, found, options)
     low, high = _interval(ratings, found, means, options, estimate, progress)
-    outside = (reason < 0) & ((means.mos < bounds[0]) | (means.mos > bounds[1]))
+    slack = _ROUNDING * (bounds[1] - bounds[0])
+    outside = (reason < 0) & ((means.mos < bounds[0] - slack) | (means.mos > bounds[1] + slack))
     if options.clip:
         means = means._replace(mos=np.clip(means.mos, *bounds))
         low, high = np.clip(low, *bounds), np.clip(high, *bounds)

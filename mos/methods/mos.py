@@ -24,13 +24,18 @@ OPTIONS = MosOptions
 
 def estimate(ratings: Ratings, options: MosOptions) -> Estimate:
     """Mean, sample deviation and standard error s / sqrt(n) of the ratings of every item and dimension."""
+    return plain(ratings, ratings.score)
+
+
+def plain(ratings: Ratings, value: np.ndarray) -> Estimate:
+    """The same of `value` [N], what was made of the ratings."""
     keys = len(ratings.raters) * len(ratings.dimensions)
     given = np.bincount(ratings.rater_keys(), minlength=keys)
     fates = Fates(np.full(keys, KEPT, np.uint8), np.zeros(0, np.int64), given, given)
-    found = moments(ratings.score, ratings.groups(), len(ratings.items) * len(ratings.dimensions))
+    found = moments(value, ratings.groups(), len(ratings.items) * len(ratings.dimensions))
     return Estimate(
         unit="scale",
-        value=ratings.score,
+        value=value,
         status=statuses(ratings, fates),
         means=plain_means(found),
         rated=found.n,
