@@ -7,10 +7,12 @@ not UTF-8) the file is split again record by record.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -24,11 +26,17 @@ ROW = "\0row"  # the name of the column of line numbers: no header can hold it, 
 _CHUNK = 65_536
 
 
-def header(path: Path, data: bytes) -> list[str]:
-    """The names in the first record that is not blank."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+def header(path: Path, file: BinaryIO) -> list[str]:
+    """The names in the first record that is not blank.
+
+    path: named in errors; file: the same file, behind its byte order mark if it has one
+    """
+    start = file.tell()
+    if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{path}: expected a CSV file in UTF-8, but this is UTF-16; save it as UTF-8.")
-    _, names = next((record for record in _records(data) if record[1]), (0, None))
+    file.seek(start)
+    with contextlib.closing(_records(file)) as records:
+        _, names = next((record for record in records if record[1]), (0, None))
     if not names:
         raise UserError(f"{path}: the file is empty; expected a header line and one rating a line.")
     if any("\0" in name for name in names):
@@ -36,34 +44,71 @@ def header(path: Path, data: bytes) -> list[str]:
     return names
 
 
-def parse(data: bytes, names: Sequence[str], wanted: Sequence[str]) -> tuple[pa.Table, list[Problem]]:
+def parse(path: Path, start: int, names: Sequence[str], wanted: Sequence[str]) -> tuple[pa.Table, list[Problem]]:
     """Columns `wanted` as text, and `ROW`, the line (from 1) on which each record starts; and what was not split.
 
-    data: the file without its byte order mark; names: its header.
+    start: size of the byte order mark, 0 when the file has none; names: its header.
     """
-    return _parse_sound(data, wanted) or _parse_any(data, names, wanted)
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        sound = _parse_sound(file, wanted)
+    if sound is not None:
+        return sound, []
+    # Opened again, since Arrow may be reading ahead in the first one still.
+    with path.open("rb") as file:
+        file.seek(start)
+        return _parse_any(file, names, wanted)
 
 
-def _parse_sound(data: bytes, wanted: Sequence[str]) -> tuple[pa.Table, list[Problem]] | None:
+class _Watched(io.RawIOBase):
+    """A file whose lines are counted while it is read, when each block is still in the cache."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self._feeds = 0
+        self._bare_returns = 0
+        self._last = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._file.read(size)
+        if not block:
+            return block
+        # numpy counts frequent bytes several times as fast as `bytes.count`
+        self._feeds += int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
+        if b"\r" in block:
+            self._bare_returns += block.count(b"\r") - block.count(b"\r\n")
+        if self._last == b"\r" and block.startswith(b"\n"):
+            self._bare_returns -= 1
+        self._last = block[-1:]
+        return block
+
+    @property
+    def lines(self) -> int | None:
+        """Lines read so far; None where a carriage return alone ended one too."""
+        return None if self._bare_returns else self._feeds + (self._last != b"\n")
+
+
+def _parse_sound(file: BinaryIO, wanted: Sequence[str]) -> pa.Table | None:
     """The table when every line is one record, else None."""
-    # numpy counts frequent bytes several times as fast as `bytes.count`
-    lines = np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")) + (not data.endswith(b"\n"))
-    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-        return None  # a carriage return alone ends a line too
     convert = pacsv.ConvertOptions(
         column_types={name: pa.string() for name in wanted}, include_columns=list(wanted), strings_can_be_null=False
     )
+    watched = _Watched(file)
     try:
-        table = pacsv.read_csv(pa.BufferReader(data), convert_options=convert)
+        table = pacsv.read_csv(watched, convert_options=convert)
     except pa.ArrowInvalid:
         return None
-    if table.num_rows + 1 != lines:
+    if watched.lines != table.num_rows + 1:
         return None
-    row = numbers(np.arange(2, lines + 1, dtype=np.int64))
-    return table.append_column(ROW, pa.chunked_array([row], pa.int64())), []
+    row = numbers(np.arange(2, table.num_rows + 2, dtype=np.int64))
+    return table.append_column(ROW, pa.chunked_array([row], pa.int64()))
 
 
-def _parse_any(data: bytes, names: Sequence[str], wanted: Sequence[str]) -> tuple[pa.Table, list[Problem]]:
+def _parse_any(file: BinaryIO, names: Sequence[str], wanted: Sequence[str]) -> tuple[pa.Table, list[Problem]]:
     """Record by record, setting aside the ones that cannot be split."""
     at = [list(names).index(name) for name in wanted]
     schema = pa.schema([(name, pa.string()) for name in wanted] + [(ROW, pa.int64())])
@@ -79,7 +124,7 @@ def _parse_any(data: bytes, names: Sequence[str], wanted: Sequence[str]) -> tupl
             column.clear()
         rows.clear()
 
-    records = (record for record in _records(data) if record[1] != [])
+    records = (record for record in _records(file) if record[1] != [])
     next(records)  # the header
     for line, fields in records:
         problem = _unsplit(line, fields, len(names))
@@ -95,20 +140,23 @@ def _parse_any(data: bytes, names: Sequence[str], wanted: Sequence[str]) -> tupl
     return pa.Table.from_batches(batches, schema), problems
 
 
-def _records(data: bytes) -> Iterator[tuple[int, list[str] | None]]:
+def _records(file: BinaryIO) -> Generator[tuple[int, list[str] | None], None, None]:
     """Every record with the line on which it starts; None for one that cannot be split at all."""
-    lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="surrogateescape", newline="")
+    lines = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     reader = csv.reader(lines)
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield line, None
-        else:
-            yield line, fields
+    try:
+        while True:
+            line = reader.line_num + 1
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                yield line, None
+            else:
+                yield line, fields
+    finally:
+        lines.detach()  # else the wrapper closes the file with itself
 
 
 def _unsplit(line: int, fields: list[str] | None, expected: int) -> Problem | None:

@@ -18,6 +18,7 @@ class Ratings:
     index: [N] int64, row of the table that was coded, to put results back
     scale: lowest and highest possible score; the extremes found when none was given
     repetition: [N] int32, which time the rater rates the item in the dimension, from 0; zeros when not given
+    dropped: how many rows of the table were left out as saying that there is no rating
     """
 
     items: pa.StringArray
@@ -30,6 +31,7 @@ class Ratings:
     index: np.ndarray
     scale: tuple[float, float]
     repetition: np.ndarray = None  # type: ignore[assignment]  # never None once made
+    dropped: int = 0
     _made: dict[str, np.ndarray] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ Nothing is judged here but the shape of the file: what a row says is checked in 
 from __future__ import annotations
 
 import difflib
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -55,15 +56,16 @@ def read_columns(path: Path, names: Mapping[str, str] | None = None) -> tuple[pa
 
 
 def _read_csv(path: Path, names: Mapping[str, str] | None) -> tuple[pa.Table, list[Problem]]:
-    data = path.read_bytes()
     problems: list[Problem] = []
-    if data.startswith(b"\xef\xbb\xbf"):
-        data = data[3:]
+    with path.open("rb") as file:
+        start = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+        file.seek(start)
+        header = delimited.header(path, file)
+    if start:
         message = "the file starts with a byte order mark, which was skipped; save it as plain UTF-8"
         problems.append(Problem(1, "byte_order_mark", message))
-    header = delimited.header(path, data)
     columns = find_columns(path, header, names)
-    table, unsplit = delimited.parse(data, header, list(columns.values()))
+    table, unsplit = delimited.parse(path, start, header, list(columns.values()))
     return _named(table, columns, table[delimited.ROW]), problems + unsplit
 
 

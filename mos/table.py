@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
-import difflib
-import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from mos.arrow import numbers, texts
-from mos.coding import Coded, Scores, code_labels, code_repetitions, code_scores
+from mos.coding import Coded, Columns, code_columns
+from mos.duplicates import Duplicates, settle
 from mos.errors import UserError
+from mos.faults import FAULTS, NO_RATING, find_faults, tell
+from mos.ordering import Part, order, ordered_codes
 from mos.problem import Problem
 from mos.ratings import Ratings
 from mos.reading import read_columns
 
-__all__ = ["Problem", "Ratings", "code", "read_columns"]
+__all__ = ["Duplicates", "Missing", "Problem", "Ratings", "code", "complain", "completeness", "located", "read_columns"]
+
+Missing = Literal["reject", "drop"]
 
 _COLUMNS = ("item", "rater", "dimension", "score")
 _MAX_DIMENSIONS = 1000
-_SENTINELS = (-1.0, -9.0, -99.0, -999.0, 99.0, 999.0)
 
 
 def code(
-    table: pa.Table, scale: tuple[float, float] | None, dimensions: Sequence[str] | None = None
+    table: pa.Table,
+    scale: tuple[float, float] | None,
+    dimensions: Sequence[str] | None = None,
+    *,
+    duplicates: Duplicates = "first",
+    missing: Missing = "reject",
 ) -> tuple[Ratings, list[Problem]]:
     """Check every row of a table with columns item, rater, dimension and score, and code the good ones.
 
     scale: lowest and highest possible score; None accepts any number
     dimensions: the dimensions there are; None accepts the ones found
+    duplicates: what counts when a rater rated an item in a dimension before: the "first" or the "last" of these
+        ratings, or their "mean", in the place of the first; "repetition" numbers them in table order and keeps all;
+        "error" raises UserError with the first five
+    missing: "drop" takes a null, blank or NaN score for no rating, which is counted in `Ratings.dropped` and is no
+        problem; the item and the rater stay listed
+
     Bad rows are set aside as problems, in table order: a null or blank field, an unknown dimension, a score that is
-    not a finite number or is out of scale, and any but the first rating of an item by a rater in a dimension.
+    not a finite number or is out of scale, and the ratings that do not count, or count in a mean only.
     Where the table has a column `repetition`, a rater may rate an item in a dimension once for each value of it;
     the values are counted from 0 in the order of numbers if all of them are numbers, else in that of text.
     Where the table has columns `file` and `row`, messages name other rows by them.
@@ -44,119 +59,133 @@ def code(
     >>> len(ratings), problems[0].reason, problems[0].message
     (1, 'out_of_scale', 'the score 7.0 is outside the scale from 1 to 5; correct it')
     """
-    _check(table, scale)
-    item, rater, found, scores = _columns(table)
-    repetition = code_repetitions(table["repetition"]) if "repetition" in table.column_names else None
-    known = _known_dimensions(found, dimensions)
-    translation = _translation(found.labels, known)
-    dimension = translation[found.codes]
-    reasons = _reasons(
-        {
-            "missing_item": None if item.complete else item.codes < 0,
-            "missing_rater": None if rater.complete else rater.codes < 0,
-            "missing_dimension": None if found.complete else found.codes < 0,
-            "missing_repetition": None if repetition is None or repetition.complete else repetition.codes < 0,
-            "unknown_dimension": None if found.complete and (translation[:-1] >= 0).all() else dimension < 0,
-            "missing_score": scores.missing,
-            "not_a_number": scores.unreadable,
-            **_beyond(scores.values, scale),
-        },
-        len(table),
-    )
-    problems = _problems(table, np.flatnonzero(reasons.codes), reasons, found, known, scale)
+    _check(table, scale, duplicates, missing)
+    columns = code_columns(table)
+    known = _known_dimensions(columns.dimension, dimensions)
+    dimension = _translation(columns.dimension.labels, known)[columns.dimension.codes]
+    faults = find_faults(columns, dimension, scale)
+    good = None if not faults.any() else faults == 0
+    dropped = 0
+    if missing == "drop":
+        no_rating = np.isin(faults, [FAULTS.index(name) + 1 for name in NO_RATING])
+        dropped = int(np.count_nonzero(no_rating))
+        faults[no_rating] = 0
+    problems = tell(table, faults, columns.dimension, known, scale)
 
-    parts = [(item.codes, len(item.labels)), (dimension, len(known)), (rater.codes, len(rater.labels))]
-    if repetition is not None:
-        parts.append((repetition.codes, len(repetition.labels)))
-    key, keys = _keys(*parts)
-    rows, again = _ordered(key, keys, None if not reasons.codes.any() else np.flatnonzero(reasons.codes == 0))
+    ratings, again = _ordered(columns, dimension, known, good)
     if again is not None:
-        problems = sorted(problems + _duplicates(table, rows, again), key=lambda problem: problem.row)
-        rows = rows[~again]
-    score = scores.values[rows]
-    if scale is None:
-        scale = (score.min(), score.max()) if len(score) else (np.nan, np.nan)
+        settled = settle(duplicates, table, ratings.index, again, ratings.score)
+        problems = sorted(problems + settled.problems, key=lambda problem: problem.row)
+        repetition = ratings.repetition if settled.repetition is None else settled.repetition
+        ratings = replace(ratings, score=settled.score, repetition=repetition).select(settled.kept)
+    low, high = scale or _extremes(ratings.score)
+    return replace(ratings, scale=(float(low), float(high)), dropped=dropped), problems
+
+
+def complain(problems: Sequence[Problem], path: Path, limit: int = 5) -> UserError:
+    """One error for all problems of a file, naming the first `limit` by their rows and saying how many more there are.
+
+    problems: one or more, whose `row` counts as the file does; see `located`
+    """
+    told = "; ".join(f"row {problem.row}: {problem.message}" for problem in _by_row(problems)[:limit])
+    more = f"; and {len(problems) - limit} more" if len(problems) > limit else ""
+    rows = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
+    return UserError(f"{path}: {rows} cannot be used as they are: {told}{more}.")
+
+
+def located(problems: Sequence[Problem], table: pa.Table) -> list[Problem]:
+    """Problems of `code` with the row of the file, as the column `row` of `table` has it, in place of the table's."""
+    if "row" not in table.column_names:
+        return [replace(problem, row=problem.row + 1) for problem in problems]
+    lines = table["row"].take(numbers(np.array([problem.row for problem in problems], np.int64))).to_pylist()
+    return [replace(problem, row=line) for problem, line in zip(problems, lines, strict=True)]
+
+
+def completeness(ratings: Ratings) -> pa.Table:
+    """How full the design is, a row a dimension: dimension, items, items_rated, raters, ratings, fill.
+
+    items: all there are; raters: those who rated in this dimension; fill: ratings as a share of what there would be
+    had each of these raters rated every item, as often as anyone repeated; null where there are none
+    """
+    dimensions, items = len(ratings.dimensions), len(ratings.items)
+    given = np.bincount(ratings.dimension, minlength=dimensions)
+    items_rated = _counted(ratings.groups(), items, dimensions)
+    raters = _counted(ratings.rater_keys(), len(ratings.raters), dimensions)
+    possible = items * raters * ratings.repetitions
+    return pa.table(
+        {
+            "dimension": ratings.dimensions,
+            "items": numbers(np.full(dimensions, items)),
+            "items_rated": numbers(items_rated),
+            "raters": numbers(raters),
+            "ratings": numbers(given),
+            "fill": numbers(given / np.maximum(possible, 1), possible > 0),
+        }
+    )
+
+
+def _counted(key: np.ndarray, size: int, dimensions: int) -> np.ndarray:
+    """[dimensions] how many of `size` things have a rating in a dimension; key: [N] thing * dimensions + dimension."""
+    there = np.zeros(size * dimensions, bool)
+    there[key] = True
+    return there.reshape(size, dimensions).sum(axis=0)
+
+
+def _check(table: pa.Table, scale: tuple[float, float] | None, duplicates: str, missing: str) -> None:
+    lacking = [name for name in _COLUMNS if name not in table.column_names]
+    if lacking:
+        raise UserError(f"The table of ratings lacks {', '.join(lacking)}; it has {', '.join(table.column_names)}.")
+    if scale is not None and not scale[0] < scale[1]:
+        raise UserError(f"The scale must go from a lower to a higher number; got {scale[0]:g} to {scale[1]:g}.")
+    for name, value, known in (
+        ("duplicates", duplicates, get_args(Duplicates)),
+        ("missing", missing, get_args(Missing)),
+    ):
+        if value not in known:
+            raise UserError(f"{name} must be one of {', '.join(known)}; got '{value}'.")
+    if duplicates == "repetition" and "repetition" in table.column_names:
+        raise UserError(
+            "The table already has a column 'repetition', so repeated ratings cannot be numbered; choose what else "
+            "duplicates shall mean, or leave the column out."
+        )
+
+
+def _ordered(
+    columns: Columns, dimension: np.ndarray, known: Sequence[str], good: np.ndarray | None
+) -> tuple[Ratings, np.ndarray | None]:
+    """The rows `good` [rows] bool, all where None, in canonical order; and `again` of `mos.ordering.Order`."""
+    item, rater, repetition = columns.item, columns.rater, columns.repetition
+    parts = [Part(item.codes, len(item.labels)), Part(dimension, len(known)), Part(rater.codes, len(rater.labels))]
+    if repetition is not None:
+        parts.append(Part(repetition.codes, len(repetition.labels)))
+    found = order(parts, good)
+    codes = ordered_codes(parts, found)
     ratings = Ratings(
         items=item.labels,
         raters=rater.labels,
         dimensions=texts(known),
-        item=item.codes[rows],
-        rater=rater.codes[rows],
-        dimension=dimension[rows],
-        score=score,
-        index=rows.astype(np.int64, copy=False),
-        scale=(float(scale[0]), float(scale[1])),
-        repetition=np.zeros(len(rows), np.int32) if repetition is None else repetition.codes[rows],
+        item=codes[0],
+        rater=codes[2],
+        dimension=codes[1],
+        score=columns.scores.values[found.rows],
+        index=found.rows,
+        scale=(np.nan, np.nan),
+        repetition=codes[3] if repetition is not None else np.zeros(len(found.rows), np.int32),
     )
-    return ratings, problems
+    return ratings, found.again
 
 
-def _check(table: pa.Table, scale: tuple[float, float] | None) -> None:
-    missing = [name for name in _COLUMNS if name not in table.column_names]
-    if missing:
-        raise UserError(f"The table of ratings lacks {', '.join(missing)}; it has {', '.join(table.column_names)}.")
-    if scale is not None and not scale[0] < scale[1]:
-        raise UserError(f"The scale must go from a lower to a higher number; got {scale[0]:g} to {scale[1]:g}.")
+def _extremes(score: np.ndarray) -> tuple[float, float]:
+    return (float(score.min()), float(score.max())) if len(score) else (np.nan, np.nan)
 
 
-def _columns(table: pa.Table) -> tuple[Coded, Coded, Coded, Scores]:
-    """Items, raters, dimensions and scores.  Arrow lets go of the interpreter, so two columns are read at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        # Items first: they take longest.
-        item, rater, found = (pool.submit(code_labels, table[name], name) for name in ("item", "rater", "dimension"))
-        scores = pool.submit(code_scores, table["score"])
-        return item.result(), rater.result(), found.result(), scores.result()
-
-
-def _beyond(values: np.ndarray, scale: tuple[float, float] | None) -> dict[str, np.ndarray | None]:
-    """Where a score is no number that the scale has."""
-    low, high = scale or (-np.finfo(np.float64).max, np.finfo(np.float64).max)
-    if not len(values) or (values.min() >= low and values.max() <= high):  # false where there is a NaN
-        return {"nan_score": None, "infinite_score": None, "out_of_scale": None}
-    return {
-        "nan_score": np.isnan(values),
-        "infinite_score": np.isinf(values),
-        "out_of_scale": (values < low) | (values > high) if scale else None,
-    }
-
-
-def _keys(*parts: tuple[np.ndarray, int]) -> tuple[np.ndarray, int]:
-    """One number for the codes of each row, ordered as they are, and how many numbers there can be.
-
-    parts: codes [rows] of a part and how many there are; a row with a negative code gets an arbitrary number.
-    """
-    bound = math.prod(size for _, size in parts)
-    key = np.zeros(len(parts[0][0]), np.int32 if bound < 2**31 else np.int64)
-    for codes, size in parts:
-        np.multiply(key, size, out=key)
-        np.add(key, codes, out=key)
-    return key, bound
-
-
-def _ordered(key: np.ndarray, keys: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """`rows`, all where None, by ascending key (below `keys`), in table order where keys are equal.
-
-    And whether each repeats the key before it; None when no key is repeated.
-    """
-    if rows is None:
-        rows = np.arange(len(key))
-    else:
-        key = key[rows]
-    if keys <= 4 * len(key) + 1_000_000:  # nearly every key is there: no need to sort
-        at = np.full(keys, -1, np.int64)
-        at[key] = rows
-        ordered = at if keys == len(key) and at.min(initial=0) >= 0 else at[at >= 0]
-        if len(ordered) == len(rows):
-            return ordered, None
-    order = _stable_order(key)
-    key = key[order]
-    again = np.zeros(len(key), bool)
-    again[1:] = key[1:] == key[:-1]
-    return rows[order], again if again.any() else None
+def _by_row(problems: Sequence[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: problem.row)
 
 
 def _known_dimensions(found: Coded, dimensions: Sequence[str] | None) -> list[str]:
-    known = sorted(set(dimensions)) if dimensions is not None else found.labels.to_pylist()
+    names = found.labels.to_pylist() if dimensions is None else dimensions
+    known = sorted({unicodedata.normalize("NFC", name) for name in names})
     if len(known) > _MAX_DIMENSIONS:
         raise UserError(
             f"The column 'dimension' has {len(known)} different values; expected a few, such as 'overall': "
@@ -169,104 +198,3 @@ def _translation(labels: pa.StringArray, known: Sequence[str]) -> np.ndarray:
     """From the code of a label to its position in `known`, -1 where it is not there; the last entry is for code -1."""
     position = {name: at for at, name in enumerate(known)}
     return np.array([position.get(label, -1) for label in labels.to_pylist()] + [-1], np.int16)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Reasons:
-    names: tuple[str, ...]
-    codes: np.ndarray  # [rows] uint8: 0 for a good row, else 1 + position in `names` of the first reason that holds
-
-
-def _reasons(masks: dict[str, np.ndarray | None], rows: int) -> _Reasons:
-    codes = np.zeros(rows, np.uint8)
-    for number, mask in reversed(list(enumerate(masks.values(), start=1))):
-        if mask is not None:
-            codes[mask] = number
-    return _Reasons(tuple(masks), codes)
-
-
-def _problems(
-    table: pa.Table,
-    bad: np.ndarray,
-    reasons: _Reasons,
-    found: Coded,
-    known: Sequence[str],
-    scale: tuple[float, float] | None,
-) -> list[Problem]:
-    if not len(bad):
-        return []
-    scores = table["score"].take(numbers(bad)).to_pylist()
-    labels = [*found.labels.to_pylist(), None]
-    rows = zip(bad.tolist(), reasons.codes[bad].tolist(), scores, found.codes[bad].tolist(), strict=True)
-    low, high = scale or (None, None)
-    explain: dict[str, Callable[[object, str | None], str]] = {
-        "missing_item": lambda _s, _d: "the item is blank; write the id of what was rated",
-        "missing_rater": lambda _s, _d: "the rater is blank; write who rated",
-        "missing_dimension": lambda _s, _d: "the dimension is blank; write what was rated",
-        "missing_repetition": lambda _s, _d: "the repetition is blank; number the ratings of the same item",
-        "unknown_dimension": lambda _s, d: _unknown(d or "", known),
-        "missing_score": lambda _s, _d: "the score is blank; leave the row out when there is no rating",
-        "not_a_number": lambda s, _d: _not_a_number(s),
-        "nan_score": lambda _s, _d: "the score is not a number (NaN); leave the row out when there is no rating",
-        "infinite_score": lambda _s, _d: "the score is infinite; correct it",
-        "out_of_scale": lambda s, _d: _out_of_scale(s, low, high),
-    }
-    return [
-        Problem(row, name := reasons.names[reason - 1], explain[name](score, labels[label]))
-        for row, reason, score, label in rows
-    ]
-
-
-def _excerpt(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _unknown(dimension: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(dimension, known, n=1)
-    meant = f"; did you mean '{close[0]}'?" if close else ";"
-    return f"unknown dimension '{_excerpt(dimension)}'{meant} expected one of {', '.join(known)}"
-
-
-def _not_a_number(score: object) -> str:
-    hint = "write decimals with a point" if isinstance(score, str) and "," in score else "correct it"
-    return f"the score '{_excerpt(score)}' is not a number; {hint}"
-
-
-def _out_of_scale(score: object, low: float | None, high: float | None) -> str:
-    message = f"the score {_excerpt(score)} is outside the scale from {low:g} to {high:g}"
-    if float(str(score)) in _SENTINELS:
-        return f"{message}; it looks like a mark for a missing answer: leave such rows out"
-    return f"{message}; correct it"
-
-
-def _stable_order(key: np.ndarray) -> np.ndarray:
-    """The stable sorting permutation of non-negative keys; numpy sorts 16-bit digits in linear time."""
-    if len(key) < 2 or (key[1:] >= key[:-1]).all():
-        return np.arange(len(key))
-    order = np.argsort(key.astype(np.uint16), kind="stable")
-    shift = 16
-    while int(key.max()) >> shift:
-        digit = (key[order] >> shift).astype(np.uint16)
-        order = order[np.argsort(digit, kind="stable")]
-        shift += 16
-    return order
-
-
-def _duplicates(table: pa.Table, rows: np.ndarray, again: np.ndarray) -> list[Problem]:
-    """rows: table rows grouped by what they rate, in table order inside a group; again: all but a group's first."""
-    first = rows[np.maximum.accumulate(np.where(again, 0, np.arange(len(rows))))]
-    places = _places(table, first[again])
-    again_in = "dimension and repetition" if "repetition" in table.column_names else "dimension"
-    text = f"the same rater rated this item in this {again_in} before ({{}}); only that rating counts: keep one"
-    return [
-        Problem(row, "duplicate_rating", text.format(place))
-        for row, place in zip(rows[again].tolist(), places, strict=True)
-    ]
-
-
-def _places(table: pa.Table, rows: np.ndarray) -> list[str]:
-    taken = table.select([name for name in ("file", "row") if name in table.column_names]).take(numbers(rows))
-    lines = taken["row"].to_pylist() if "row" in taken.column_names else (rows + 1).tolist()
-    files = taken["file"].to_pylist() if "file" in taken.column_names else [None] * len(rows)
-    return [f"{file}, row {line}" if file else f"row {line}" for file, line in zip(files, lines, strict=True)]
