@@ -38,7 +38,7 @@ def order(parts: Sequence[Part], good: np.ndarray | None) -> Order:
     if keys <= 4 * len(key) + 1_000_000:  # nearly every key is there: no need to sort
         at = np.full(keys, -1, np.int64)
         at[key] = rows
-        complete = keys == len(key) and int(at.min(initial=0)) >= 0
+        complete = math.prod(part.size for part in parts) == len(key) and int(at.min(initial=0)) >= 0
         ordered = at if complete else at[at >= 0]
         if len(ordered) == len(rows):
             return Order(ordered, None, complete)

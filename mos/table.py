@@ -87,10 +87,12 @@ def complain(problems: Sequence[Problem], path: Path, limit: int = 5) -> UserErr
 
     problems: one or more, whose `row` counts as the file does; see `located`
     """
-    told = "; ".join(f"row {problem.row}: {problem.message}" for problem in _by_row(problems)[:limit])
+    told = "; ".join(
+        f"row {problem.row}: {problem.message}" for problem in sorted(problems, key=lambda problem: problem.row)[:limit]
+    )
     more = f"; and {len(problems) - limit} more" if len(problems) > limit else ""
-    rows = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
-    return UserError(f"{path}: {rows} cannot be used as they are: {told}{more}.")
+    rows = "1 row cannot be used as it is" if len(problems) == 1 else f"{len(problems)} rows cannot be used as they are"
+    return UserError(f"{path}: {rows}: {told}{more}.")
 
 
 def located(problems: Sequence[Problem], table: pa.Table) -> list[Problem]:
@@ -177,10 +179,6 @@ def _ordered(
 
 def _extremes(score: np.ndarray) -> tuple[float, float]:
     return (float(score.min()), float(score.max())) if len(score) else (np.nan, np.nan)
-
-
-def _by_row(problems: Sequence[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda problem: problem.row)
 
 
 def _known_dimensions(found: Coded, dimensions: Sequence[str] | None) -> list[str]:

@@ -159,3 +159,25 @@ def test_whenever_arrow_is_trusted_it_agrees_with_the_record_by_record_reader(bo
         table, problems = delimited._parse_any(io.BytesIO(data), names, names)
         assert sound.to_pylist() == table.to_pylist()
         assert problems == []
+
+
+@given(st.lists(st.sampled_from(["a", "\n", "\r\n", "\r"]), max_size=30), st.integers(1, 5))
+def test_lines_are_counted_across_blocks(pieces: list[str], size: int) -> None:
+    text = "".join(pieces)
+    watched = delimited._Watched(io.BytesIO(text.encode()))
+    while watched.read(size):
+        pass
+    alone = "\r" in text.replace("\r\n", "")
+    assert watched.lines == (None if alone else text.count("\n") + (not text.endswith("\n")))
+
+
+@pytest.mark.parametrize("broken", [2, 150_000])
+def test_a_large_file_is_read_again_from_its_start(tmp_path: Path, broken: int) -> None:
+    """Several blocks; one bad record, early while Arrow still reads ahead, or late."""
+    lines = ["item,rater,score", *(f"item{number:06d},r{number % 9},{number % 5}" for number in range(200_000))]
+    lines[broken] += ",more"
+    table, problems = read_columns(write(tmp_path, "\n".join(lines)))
+    assert [(problem.row, problem.reason) for problem in problems] == [(broken + 1, "wrong_number_of_fields")]
+    assert table.num_rows == 199_999
+    assert table["row"].to_pylist()[broken - 2 : broken] == [broken, broken + 2]
+    assert table["item"].to_pylist()[-1] == "item199999"

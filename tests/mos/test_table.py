@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos.errors import UserError
-from mos.table import Problem, Ratings, code
+from mos.table import Problem, Ratings, code, complain, completeness, located
 
 
 def table(rows: list[tuple[object, object, object, object]], **more: list[object]) -> pa.Table:
@@ -80,6 +81,72 @@ def test_the_first_rating_counts_and_the_others_name_it() -> None:
     assert ["row 2" in p.message for p in problems] == [True, False, True]
     _, problems = code(table(rows, file=["f.csv"] * 5, row=[2, 3, 4, 5, 9]), None)
     assert "(f.csv, row 3)" in problems[0].message
+
+
+@pytest.mark.parametrize("blank", ["", " ", None, "nan", " NaN "])
+def test_a_missing_score_may_mean_that_there_is_no_rating(blank: str | None) -> None:
+    rows = [("a", "r", "x", "3"), ("b", "s", "x", blank), ("a", "r", "x", blank), ("c", "r", "x", "inf")]
+    ratings, problems = code(table(rows), None, missing="drop")
+    assert decoded(ratings) == [("a", "r", "x", 3.0)]
+    assert (ratings.items.to_pylist(), ratings.raters.to_pylist()) == (["a", "b", "c"], ["r", "s"])
+    assert (ratings.dropped, reasons(problems)) == (2, [(3, "infinite_score")])
+    rejected, problems = code(table(rows), None)
+    assert (rejected.dropped, len(problems)) == (0, 3)
+
+
+def test_missing_scores_of_a_column_of_numbers() -> None:
+    columns = {"item": ["a", "b", "c"], "rater": ["r"] * 3, "dimension": ["x"] * 3, "score": [1.0, None, np.nan]}
+    ratings, problems = code(pa.table(columns), (1, 5), missing="drop")
+    assert (len(ratings), ratings.dropped, problems) == (1, 2, [])
+
+
+@pytest.mark.parametrize(
+    ("ids", "labels"),
+    [
+        (pa.array([9001.0, None, np.nan, 9002.0]), ["9001", "9002"]),
+        (pa.array([9001.0, 9001.5, None, np.nan], pa.float32()), ["9001", "9001.5"]),
+        (pa.array(["e\u0301", "\u00e9", " \u00e9\u00a0", "e"]), ["e", "\u00e9"]),
+        (pa.array(["9001.0", "9001", "A", "a"]), ["9001", "9001.0", "A", "a"]),
+        (pa.array([1, 1, 10, 9], pa.int8()).dictionary_encode(), ["1", "10", "9"]),
+        (pa.array([None, "", "\t", None]), []),
+    ],
+)
+def test_ids_as_they_are_meant(ids: pa.Array, labels: list[str]) -> None:
+    """Blank ids are none whatever the column's type; composed letters are one; what else differs stays apart."""
+    columns = {"item": ids, "rater": ["r", "s", "t", "u"], "dimension": ["x"] * 4, "score": [1.0] * 4}
+    ratings, problems = code(pa.table(columns), None)
+    assert ratings.items.to_pylist() == labels
+    assert {problem.reason for problem in problems} <= {"missing_item"}
+    assert len(ratings) + len(problems) == 4
+
+
+def test_a_dimension_is_known_in_either_unicode_form() -> None:
+    ratings, problems = code(table([("a", "r", "e\u0301", 3)]), None, dimensions=["\u00e9", "e\u0301"])
+    assert (ratings.dimensions.to_pylist(), problems) == (["\u00e9"], [])
+
+
+def test_all_problems_of_a_file_are_one_sentence() -> None:
+    rows = [("a", "r", "x", score) for score in ("bad", "1", "9", "", "8", "7", "1e9")]
+    lines = table(rows, row=[2, 3, 4, 7, 8, 9, 10])
+    _, problems = code(lines, (1, 5))
+    broken = Problem(5, "wrong_number_of_fields", "expected 4 fields like the header, found 3; correct the row")
+    told = str(complain([*located(problems, lines), broken], Path("study.csv")))
+    assert told.startswith("study.csv: 7 rows cannot be used as they are: row 2: the score 'bad' is not a number;")
+    assert [f"row {row}:" in told for row in (2, 4, 5, 7, 8, 9, 10)] == [True] * 5 + [False] * 2
+    assert told.endswith("; and 2 more.")
+    assert str(complain(problems[:1], Path("s.csv"))).startswith("s.csv: 1 row cannot be used as it is: row 0:")
+    assert [problem.row for problem in located(problems, lines.drop_columns("row"))][:2] == [1, 3]
+
+
+def test_how_full_the_design_is() -> None:
+    rows = [("a", "r", "x", 1), ("a", "s", "x", 1), ("b", "r", "x", 1), ("c", "t", "y", 9)]
+    ratings, _ = code(table(rows), (1, 5), dimensions=("x", "y"))
+    assert completeness(ratings).to_pylist() == [
+        {"dimension": "x", "items": 3, "items_rated": 2, "raters": 2, "ratings": 3, "fill": 0.5},
+        {"dimension": "y", "items": 3, "items_rated": 0, "raters": 0, "ratings": 0, "fill": None},
+    ]
+    again, _ = code(table([("a", "r", "x", 1)] * 2, repetition=[1, 2]), None)
+    assert completeness(again)["fill"].to_pylist() == [1.0]
 
 
 def test_a_bad_rating_does_not_make_the_next_one_a_duplicate() -> None:
@@ -176,6 +243,10 @@ def test_whole_columns_that_cannot_be_are_one_sentence() -> None:
         code(good.set_column(1, "rater", pa.array([["r"]])), None)
     with pytest.raises(UserError, match="got 5 to 1"):
         code(good, (5, 1))
+    with pytest.raises(UserError, match="duplicates must be one of error, first, last, mean, repetition; got 'all'"):
+        code(good, None, duplicates="all")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="missing must be one of reject, drop; got 'keep'"):
+        code(good, None, missing="keep")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="2000 different values"):
         code(table([("a", "r", str(n), 3) for n in range(2000)]), None)
 
