@@ -18,6 +18,10 @@ against the truth in those simulations, for raters alike and differing:
         15      0.129  0.144        0.131  0.139     0.131  0.119
 
 Its price: a true expert, five times as consistent as everyone else, gets no more than a third of the weight.
+
+Many raters of few ratings each need more than that: where 15 of 150 raters rate an item, the mean is better below about
+five ratings a rater when raters differ (0.157 to 0.167 at five, 0.158 to 0.139 at ten) and below about twenty when they
+are alike (0.145 to 0.187 at five, 0.143 to 0.149 at fifteen).
 """
 
 from __future__ import annotations
