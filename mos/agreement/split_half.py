@@ -8,7 +8,6 @@ The two halves are equally large; of an odd number of raters one is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ TOO_FEW = "fewer than two items that two raters rated"
 NO_RANKING = "the halves' scores do not differ between items"
 _SHARED = 0.8  # filled share of the table from which the pool of raters is halved
 _POINTS = 12
-_CHUNK = 16
+_CHUNK = 8  # halvings at a time
 _GRAIN = 1e-10  # means closer than this share of the largest score are equal: sums in another order are
 
 
@@ -150,47 +149,35 @@ def _correlations(
         many = min(_CHUNK, splits - start)
         if shuffled:
             panels = [panel._replace(score=random.permuted(panel.score, axis=1)) for panel in panels]
-        orders = [np.argsort(random.random((many, panel.score.shape[1])), axis=1) for panel in panels]
-        for row, size in enumerate([None, *sizes.tolist()]):
-            for split, (one, other) in enumerate(_halves(panels, orders, size)):
-                found[row, start + split] = spearman(one, other)
+        sides = [_sides(panel, sizes, many, random) for panel in panels]
+        for row in range(len(found)):
+            one, other = np.concatenate([side[row] for side in sides if row < len(side)], axis=2)
+            for split in range(many):
+                both = slice(None) if panels[0].given is None else np.isfinite(one[split]) & np.isfinite(other[split])
+                found[row, start + split] = spearman(one[split][both], other[split][both])
     return found, items
 
 
-def _halves(
-    panels: list[_Panel], orders: list[np.ndarray], size: int | None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For every split, the scores of the items in both halves, of `size` raters each or as many as there are."""
-    sides: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for panel, order in zip(panels, orders, strict=True):
-        half = panel.score.shape[1] // 2 if size is None else size
-        if panel.score.shape[1] < 2 * half:
-            continue
-        for side, columns in zip(sides, (order[:, :half], order[:, half : 2 * half]), strict=True):
-            member = np.zeros(order.shape)
-            np.put_along_axis(member, columns, 1, axis=1)
-            side.append(_scores(panel, member, half))
-    one, other = (np.concatenate(side, axis=1) for side in sides)
-    if panels[0].given is None:
-        return zip(one, other, strict=True)
-    both = np.isfinite(one) & np.isfinite(other)
-    return ((a[kept], b[kept]) for a, b, kept in zip(one, other, both, strict=True))
+def _sides(panel: _Panel, sizes: np.ndarray, splits: int, random: np.random.Generator) -> np.ndarray:
+    """[1 + sizes that fit, 2, splits, items] scores of both halves: full halves, then halves of each size.
 
-
-def _scores(panel: _Panel, member: np.ndarray, half: int) -> np.ndarray:
-    """[splits, items] sums (int64) of whole numbers, else means in steps that hide rounding; NaN without opinions.
-
-    member: [splits, n] 1 for the columns of the half.
+    Sums (int64) of whole numbers, else means in steps that hide rounding; NaN where a half has no opinion of an item.
     """
-    total = member @ panel.score.T
+    n = panel.score.shape[1]
+    place = np.argsort(random.random((splits, n)), axis=1)
+    halves = np.array([n // 2, *sizes[2 * sizes <= n].tolist()])[:, None, None, None]
+    first = np.array([0, 1])[:, None, None] * halves
+    member = ((first <= place) & (place < first + halves)).astype(np.float64)
+    total = (member.reshape(-1, n) @ panel.score.T).reshape(*member.shape[:3], -1)
     if panel.given is None:
         if panel.grid:
             return total.astype(np.int64)
-        mean = total / half
+        total /= halves
     else:
-        count = member @ panel.given.T
-        mean = total / np.where(count > 0, count, np.nan)
-    return np.rint(mean / (_GRAIN * max(largest(panel.score), np.finfo(float).tiny)))
+        count = (member.reshape(-1, n) @ panel.given.T).reshape(total.shape)
+        total /= np.where(count > 0, count, np.nan)
+    total /= _GRAIN * max(largest(panel.score), np.finfo(float).tiny)
+    return np.rint(total, out=total)
 
 
 def _growth(n: np.ndarray) -> float:
