@@ -97,11 +97,16 @@ def code_repetitions(column: pa.ChunkedArray) -> Coded:
     """Code a column of labels of repetitions: in the order of numbers when all are (1 and 1.0 are the same one)."""
     coded = code_labels(column, "repetition")
     labels = coded.labels.to_pylist()
-    if not all(_NUMBER.fullmatch(label) for label in labels):
+    if not all(map(is_number, labels)):
         return coded
     values, position = np.unique(np.array(labels, np.float64), return_inverse=True)
-    names = texts([f"{value:g}" for value in values.tolist()])
+    names = texts([np.format_float_positional(value, trim="-") for value in values])
     return Coded(names, np.append(position, -1).astype(np.int32)[coded.codes], coded.complete)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text writes a number, with a decimal point, as we read them."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def code_scores(column: pa.ChunkedArray) -> Scores:
@@ -130,7 +135,7 @@ def _numbers(column: pa.ChunkedArray) -> Scores:
 
 def _parsed(parts: list[np.ndarray], values: pa.Array) -> Scores:
     text = [(value or "").strip() for value in pc.cast(values, pa.string()).to_pylist()] + [""]
-    readable = [_NUMBER.fullmatch(entry) is not None for entry in text]
+    readable = [is_number(entry) for entry in text]
     found = [float(entry) if ok else 0.0 for entry, ok in zip(text, readable, strict=True)]
     missing = np.array([not entry for entry in text])
     unreadable = ~np.array(readable) & ~missing
@@ -155,7 +160,7 @@ def _spread(values: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
     spread = np.empty(sum(map(len, parts)), values.dtype)
     start = 0
     for part in parts:
-        spread[start : start + len(part)] = values[part]
+        values.take(part, out=spread[start : start + len(part)], mode="clip")  # they are valid: nothing to check
         start += len(part)
     return spread
 

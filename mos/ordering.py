@@ -32,27 +32,32 @@ class Order(NamedTuple):
 def order(parts: Sequence[Part], good: np.ndarray | None) -> Order:
     """The rows `good` [rows] bool, all where None, ordered by their parts, the first part first."""
     key, keys = _keys(parts)
-    rows = np.arange(len(key)) if good is None else np.flatnonzero(good)
-    if good is not None:
+    rows = None if good is None else np.flatnonzero(good)
+    if rows is not None:
         key = key[rows]
     if keys <= 4 * len(key) + 1_000_000:  # nearly every key is there: no need to sort
         at = np.full(keys, -1, np.int64)
-        at[key] = rows
+        at[key] = np.arange(len(key)) if rows is None else rows
         complete = math.prod(part.size for part in parts) == len(key) and int(at.min(initial=0)) >= 0
         ordered = at if complete else at[at >= 0]
-        if len(ordered) == len(rows):
+        if len(ordered) == len(key):
             return Order(ordered, None, complete)
     by_key = _stable_order(key)
-    key = key[by_key]
+    key = gathered(key, by_key)
     again = np.zeros(len(key), bool)
-    again[1:] = key[1:] == key[:-1]
-    return Order(rows[by_key], again if again.any() else None, complete=False)
+    np.equal(key[1:], key[:-1], out=again[1:])
+    return Order(by_key if rows is None else rows[by_key], again if again.any() else None, complete=False)
+
+
+def gathered(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """values[positions]; positions must be valid, since that is not checked, which takes longer than the gathering."""
+    return values.take(positions, mode="clip")
 
 
 def ordered_codes(parts: Sequence[Part], found: Order) -> list[np.ndarray]:
     """The codes of each part, each [ordered] in the dtype of its codes."""
     if not found.complete:
-        return [part.codes[found.rows] for part in parts]
+        return [gathered(part.codes, found.rows) for part in parts]
     shape = tuple(part.size for part in parts)
     codes = []
     for axis, part in enumerate(parts):
@@ -89,7 +94,7 @@ def _stable_order(key: np.ndarray) -> np.ndarray:
     by_key = np.argsort(key.astype(np.uint16), kind="stable")
     shift = 16
     while int(key.max()) >> shift:
-        digit = (key[by_key] >> shift).astype(np.uint16)
-        by_key = by_key[np.argsort(digit, kind="stable")]
+        digit = (gathered(key, by_key) >> shift).astype(np.uint16)
+        by_key = gathered(by_key, np.argsort(digit, kind="stable"))
         shift += 16
     return by_key

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ from mos.coding import Coded, Columns, code_columns
 from mos.duplicates import Duplicates, settle
 from mos.errors import UserError
 from mos.faults import FAULTS, NO_RATING, find_faults, tell
-from mos.ordering import Part, order, ordered_codes
+from mos.ordering import Part, gathered, order, ordered_codes
 from mos.problem import Problem
 from mos.ratings import Ratings
 from mos.reading import read_columns
@@ -26,7 +26,7 @@ __all__ = ["Duplicates", "Missing", "Problem", "Ratings", "code", "complain", "c
 Missing = Literal["reject", "drop"]
 
 _COLUMNS = ("item", "rater", "dimension", "score")
-_MAX_DIMENSIONS = 1000
+MAX_DIMENSIONS = 1000
 
 
 def code(
@@ -59,7 +59,48 @@ def code(
     >>> len(ratings), problems[0].reason, problems[0].message
     (1, 'out_of_scale', 'the score 7.0 is outside the scale from 1 to 5; correct it')
     """
-    _check(table, scale, duplicates, missing)
+    one_of("duplicates", duplicates, get_args(Duplicates))
+    if duplicates == "repetition" and "repetition" in table.column_names:
+        raise UserError(
+            "The table already has a column 'repetition', so repeated ratings cannot be numbered; choose what else "
+            "duplicates shall mean, or leave the column out."
+        )
+    judged = judge(table, scale, dimensions, missing)
+    problems = judged.problems
+    ratings, again = _ordered(judged)
+    if again is not None:
+        settled = settle(duplicates, table, ratings.index, again, ratings.score)
+        problems = sorted(problems + settled.problems, key=lambda problem: problem.row)
+        repetition = ratings.repetition if settled.repetition is None else settled.repetition
+        ratings = replace(ratings, score=settled.score, repetition=repetition).select(settled.kept)
+    low, high = scale or _extremes(ratings.score)
+    return replace(ratings, scale=(float(low), float(high)), dropped=judged.dropped), problems
+
+
+class Judged(NamedTuple):
+    """Every row of a table on its own, before rows are compared.
+
+    columns: as they were coded; known: the dimensions that there are; dimension: [rows] int16 position in them, -1 for
+    another or none; good: [rows] bool, None where all rows are; problems: in table order; dropped: see `Ratings`
+    """
+
+    columns: Columns
+    known: list[str]
+    dimension: np.ndarray
+    good: np.ndarray | None
+    problems: list[Problem]
+    dropped: int
+
+
+def judge(
+    table: pa.Table,
+    scale: tuple[float, float] | None,
+    dimensions: Sequence[str] | None = None,
+    missing: Missing = "reject",
+) -> Judged:
+    """Check every row of a table by itself; everything as in `code`."""
+    _check(table, scale)
+    one_of("missing", missing, get_args(Missing))
     columns = code_columns(table)
     known = _known_dimensions(columns.dimension, dimensions)
     dimension = _translation(columns.dimension.labels, known)[columns.dimension.codes]
@@ -70,16 +111,7 @@ def code(
         no_rating = np.isin(faults, [FAULTS.index(name) + 1 for name in NO_RATING])
         dropped = int(np.count_nonzero(no_rating))
         faults[no_rating] = 0
-    problems = tell(table, faults, columns.dimension, known, scale)
-
-    ratings, again = _ordered(columns, dimension, known, good)
-    if again is not None:
-        settled = settle(duplicates, table, ratings.index, again, ratings.score)
-        problems = sorted(problems + settled.problems, key=lambda problem: problem.row)
-        repetition = ratings.repetition if settled.repetition is None else settled.repetition
-        ratings = replace(ratings, score=settled.score, repetition=repetition).select(settled.kept)
-    low, high = scale or _extremes(ratings.score)
-    return replace(ratings, scale=(float(low), float(high)), dropped=dropped), problems
+    return Judged(columns, known, dimension, good, tell(table, faults, columns.dimension, known, scale), dropped)
 
 
 def complain(problems: Sequence[Problem], path: Path, limit: int = 5) -> UserError:
@@ -133,34 +165,28 @@ def _counted(key: np.ndarray, size: int, dimensions: int) -> np.ndarray:
     return there.reshape(size, dimensions).sum(axis=0)
 
 
-def _check(table: pa.Table, scale: tuple[float, float] | None, duplicates: str, missing: str) -> None:
+def _check(table: pa.Table, scale: tuple[float, float] | None) -> None:
     lacking = [name for name in _COLUMNS if name not in table.column_names]
     if lacking:
         raise UserError(f"The table of ratings lacks {', '.join(lacking)}; it has {', '.join(table.column_names)}.")
     if scale is not None and not scale[0] < scale[1]:
         raise UserError(f"The scale must go from a lower to a higher number; got {scale[0]:g} to {scale[1]:g}.")
-    for name, value, known in (
-        ("duplicates", duplicates, get_args(Duplicates)),
-        ("missing", missing, get_args(Missing)),
-    ):
-        if value not in known:
-            raise UserError(f"{name} must be one of {', '.join(known)}; got '{value}'.")
-    if duplicates == "repetition" and "repetition" in table.column_names:
-        raise UserError(
-            "The table already has a column 'repetition', so repeated ratings cannot be numbered; choose what else "
-            "duplicates shall mean, or leave the column out."
-        )
 
 
-def _ordered(
-    columns: Columns, dimension: np.ndarray, known: Sequence[str], good: np.ndarray | None
-) -> tuple[Ratings, np.ndarray | None]:
-    """The rows `good` [rows] bool, all where None, in canonical order; and `again` of `mos.ordering.Order`."""
+def one_of(name: str, value: str, known: Sequence[str]) -> None:
+    """UserError where the choice `name` is not one of those `known`."""
+    if value not in known:
+        raise UserError(f"{name} must be one of {', '.join(known)}; got '{value}'.")
+
+
+def _ordered(judged: Judged) -> tuple[Ratings, np.ndarray | None]:
+    """The good rows in canonical order; and `again` of `mos.ordering.Order`."""
+    columns, known, dimension = judged.columns, judged.known, judged.dimension
     item, rater, repetition = columns.item, columns.rater, columns.repetition
     parts = [Part(item.codes, len(item.labels)), Part(dimension, len(known)), Part(rater.codes, len(rater.labels))]
     if repetition is not None:
         parts.append(Part(repetition.codes, len(repetition.labels)))
-    found = order(parts, good)
+    found = order(parts, judged.good)
     codes = ordered_codes(parts, found)
     ratings = Ratings(
         items=item.labels,
@@ -169,7 +195,7 @@ def _ordered(
         item=codes[0],
         rater=codes[2],
         dimension=codes[1],
-        score=columns.scores.values[found.rows],
+        score=gathered(columns.scores.values, found.rows),
         index=found.rows,
         scale=(np.nan, np.nan),
         repetition=codes[3] if repetition is not None else np.zeros(len(found.rows), np.int32),
@@ -184,7 +210,7 @@ def _extremes(score: np.ndarray) -> tuple[float, float]:
 def _known_dimensions(found: Coded, dimensions: Sequence[str] | None) -> list[str]:
     names = found.labels.to_pylist() if dimensions is None else dimensions
     known = sorted({unicodedata.normalize("NFC", name) for name in names})
-    if len(known) > _MAX_DIMENSIONS:
+    if len(known) > MAX_DIMENSIONS:
         raise UserError(
             f"The column 'dimension' has {len(known)} different values; expected a few, such as 'overall': "
             "check which column holds the dimension."
