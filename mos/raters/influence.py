@@ -16,31 +16,29 @@ from mos.raters.sheet import Sheet
 
 
 class _Means(NamedTuple):
-    """The items' means, sorted within dimensions.  Ranks are twice the average rank, 2 r = (below) + (up to) + 1.
+    """The items' means in order, dimension by dimension.  Ranks are twice the average one, 2 r = below + up to + 1.
 
-    key: [means] int64 sorted, dimension * size + code of the mean; size: above every code
-    start: [dimensions + 1] where each dimension's keys begin
+    before: [codes + 1] how many means, of all dimensions, have a lower code.  Codes are ordered by dimension and value
+    start: [dimensions + 1] where each dimension's means begin
     ranks, squares: [means + 1] sums of 2 r and of (2 r)^2 over all before
     """
 
-    key: np.ndarray
-    size: int
+    before: np.ndarray
     start: np.ndarray
     ranks: np.ndarray
     squares: np.ndarray
 
-    def twice_rank(self, dimension: np.ndarray, code: np.ndarray) -> np.ndarray:
-        """2 r of a mean beside the others; for one that is not there, its place among them."""
-        at = dimension * self.size + code
-        below, up_to = np.searchsorted(self.key, at, "left"), np.searchsorted(self.key, at, "right")
-        return below + up_to + 1 - 2 * self.start[dimension]
+
+def _twice_rank(before: np.ndarray, start: np.ndarray, code: np.ndarray, dimension: np.ndarray) -> np.ndarray:
+    """2 r of a mean beside the others; for one that is not there, its place among them."""
+    return before[code] + before[code + 1] + 1 - 2 * start[dimension]
 
 
 class _Steps(NamedTuple):
     """Where ranks shift, for every block; [steps], ordered by block and code.
 
     at: [2, cells] the step of each cell's old and new mean
-    block: [steps]; place: [2, steps] position of the code among the sorted keys, before and after equal ones
+    block: [steps]; place: [2, steps] where the means begin that are on the step, and those beyond it
     on, after: [2, steps] shift of 2 r of means on the step and beyond it; first without the items that no one else
         rated, then without all the rater's ratings
     """
@@ -76,15 +74,15 @@ def _rank_correlation(sheet: Sheet, first: np.ndarray, group: np.ndarray) -> np.
     """[raters] Spearman's r of the means with and without the rater, averaged over the rater's dimensions."""
     block = sheet.block[first]
     lost = ~sheet.compared[first]
-    means, old, new = _sorted_means(sheet, first, group)
-    steps = _steps(means, block, old, new, lost, sheet.dimensions)
+    means, old, new = _ordered_means(sheet, first, group)
+    steps = _steps(means, block, old, new, lost)
     dimension = block % max(sheet.dimensions, 1)
     items = np.diff(means.start)[sheet.block_dimensions] - np.bincount(block[lost], minlength=sheet.blocks)
 
-    before = means.twice_rank(dimension, old)
+    before = _twice_rank(means.before, means.start, old, dimension)
     was = before + steps.on[0][steps.at[0]]
     stays = before + steps.on[1][steps.at[0]]  # as if the item had kept its mean
-    becomes = means.twice_rank(dimension, new) + steps.on[1][steps.at[1]]
+    becomes = _twice_rank(means.before, means.start, new, dimension) + steps.on[1][steps.at[1]]
 
     def product(one: int, other: int, wrong: np.ndarray, right: np.ndarray) -> np.ndarray:
         return _product(sheet, means, steps, one, other) + np.bincount(
@@ -103,31 +101,32 @@ def _rank_correlation(sheet: Sheet, first: np.ndarray, group: np.ndarray) -> np.
     return np.clip(sheet.by_rater(r) / np.where(number > 0, number, np.nan), -1, 1)
 
 
-def _sorted_means(sheet: Sheet, first: np.ndarray, group: np.ndarray) -> tuple[_Means, np.ndarray, np.ndarray]:
-    """And the code of each cell's mean [cells], with and without the rater: codes are ordered as means are."""
+def _ordered_means(sheet: Sheet, first: np.ndarray, group: np.ndarray) -> tuple[_Means, np.ndarray, np.ndarray]:
+    """And the code of each cell's mean [cells], with and without the rater."""
     present = np.flatnonzero(~np.isnan(sheet.mean))
-    values, code = np.unique(np.append(sheet.mean[present], sheet.others[first]), return_inverse=True)
+    of_mean = present % max(sheet.dimensions, 1)
+    dimension = np.append(of_mean, sheet.ratings.dimension[first])
+    value = np.append(sheet.mean[present], sheet.others[first])
+    order = np.lexsort((value, dimension))
+    change = np.zeros(len(order), bool)
+    change[1:] = (np.diff(value[order]) != 0) | (np.diff(dimension[order]) != 0)
+    code = np.empty(len(order), np.int64)
+    code[order] = np.cumsum(change)
     of_group = np.zeros(len(sheet.mean), np.int64)
     of_group[present] = code[: len(present)]
-    size = max(len(values), 1)
-    dimension = present % max(sheet.dimensions, 1)
-    key = np.sort(dimension * size + code[: len(present)])
-    start = np.searchsorted(key, np.arange(sheet.dimensions + 1) * size)
-    rough = _Means(key, size, start, np.zeros(0), np.zeros(0))
-    twice = rough.twice_rank(key // size, key % size).astype(np.float64)
-    means = rough._replace(
-        ranks=np.append(0, np.cumsum(twice)),
-        squares=np.append(0, np.cumsum(twice**2)),
-    )
+
+    count = np.bincount(code[: len(present)], minlength=int(code.max(initial=-1)) + 1)
+    before = np.append(0, np.cumsum(count))
+    start = np.append(0, np.cumsum(np.bincount(of_mean, minlength=sheet.dimensions)))
+    twice = _twice_rank(before, start, np.repeat(np.arange(len(count)), count), np.sort(of_mean)).astype(np.float64)
+    means = _Means(before, start, np.append(0, np.cumsum(twice)), np.append(0, np.cumsum(twice**2)))
     return means, of_group[group], code[len(present) :]
 
 
-def _steps(
-    means: _Means, block: np.ndarray, old: np.ndarray, new: np.ndarray, lost: np.ndarray, dimensions: int
-) -> _Steps:
-    cells = len(block)
-    keys, at = np.unique(np.append(block, block) * means.size + np.append(old, new), return_inverse=True)
-    owner, code = np.divmod(keys, means.size)
+def _steps(means: _Means, block: np.ndarray, old: np.ndarray, new: np.ndarray, lost: np.ndarray) -> _Steps:
+    cells, codes = len(block), len(means.before)
+    keys, at = np.unique(np.append(block, block) * codes + np.append(old, new), return_inverse=True)
+    owner, code = np.divmod(keys, codes)
     start = np.searchsorted(owner, owner)
     on, after = np.empty((2, len(keys)), np.int64), np.empty((2, len(keys)), np.int64)
     # An old mean goes: all above come down by one, 2 r by two.  A new one comes.
@@ -136,9 +135,7 @@ def _steps(
         total = np.append(0, np.cumsum(step))
         below = total[:-1] - total[start]
         on[row], after[row] = 2 * below + step, 2 * (below + step)
-    where = owner % max(dimensions, 1) * means.size + code
-    place = np.stack([np.searchsorted(means.key, where, side) for side in ("left", "right")])
-    return _Steps(at.reshape(2, cells), owner, place, on, after)
+    return _Steps(at.reshape(2, cells), owner, np.stack([means.before[code], means.before[code + 1]]), on, after)
 
 
 def _product(sheet: Sheet, means: _Means, steps: _Steps, one: int, other: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from mos.arrow import numbers, texts
 from mos.errors import UserError
 from mos.raters.closeness import closeness
 from mos.raters.columns import COLUMNS
+from mos.raters.distinct import distinct
 from mos.raters.drift import drift
 from mos.raters.flagging import flagging, sides
 from mos.raters.influence import influence
@@ -81,8 +82,9 @@ def _position(ratings: Ratings, dimension: str) -> int:
 
 def _items(sheet: Sheet) -> np.ndarray:
     ratings = sheet.ratings
-    key = np.unique(ratings.rater.astype(np.int64) * max(len(ratings.items), 1) + ratings.item)
-    return np.bincount(key // max(len(ratings.items), 1), minlength=sheet.raters)
+    items = max(len(ratings.items), 1)
+    found = distinct(ratings.rater.astype(np.int64) * items + ratings.item, sheet.raters * items)
+    return np.bincount(found.key // items, minlength=sheet.raters)
 
 
 def _column(name: str, values: np.ndarray) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mos.moments import moments
+from mos.raters.distinct import distinct
 
 
 def average_ranks(codes: np.ndarray, block: np.ndarray) -> np.ndarray:
@@ -13,11 +14,11 @@ def average_ranks(codes: np.ndarray, block: np.ndarray) -> np.ndarray:
     codes: [N] int64 from 0, ordered as the values are; block: [N] int64 from 0.
     """
     size = int(codes.max(initial=0)) + 1
-    keys, found, n = np.unique(block * size + codes, return_inverse=True, return_counts=True)
-    before = np.cumsum(n) - n
-    owner = keys // size
+    found = distinct(block * size + codes, (int(block.max(initial=0)) + 1) * size)
+    before = np.cumsum(found.rows) - found.rows
+    owner = found.key // size
     start = np.searchsorted(owner, owner)  # first key of the same block
-    return (before - before[start] + (n + 1) / 2)[found]
+    return (before - before[start] + (found.rows + 1) / 2)[found.position]
 
 
 def pooled_correlation(x: np.ndarray, y: np.ndarray, block: np.ndarray, raters: int, dimensions: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mos.raters.distinct import distinct
 from mos.raters.sheet import Sheet
 
 _MOST_LEVELS = 21  # 0 to 10 in halves; with more distinct scores a scale counts as continuous
@@ -20,8 +21,8 @@ def scale_use(sheet: Sheet) -> dict[str, np.ndarray]:
     n = sheet.count()
     low, high = ratings.scale
     rated = n > 1
-    keys = np.unique(ratings.rater.astype(np.int64) * found + sheet.level)
-    rater, level = np.divmod(keys, found)
+    keys = distinct(ratings.rater.astype(np.int64) * found + sheet.level, sheet.raters * found)
+    rater, level = np.divmod(keys.key, found)
     levels = np.bincount(rater, minlength=sheet.raters)
     first = np.searchsorted(rater, np.flatnonzero(rated))
     extent = np.full(sheet.raters, np.nan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mos.raters.distinct import distinct
 from mos.raters.sheet import Sheet
 
 
@@ -29,7 +30,7 @@ def _repeats(sheet: Sheet) -> dict[str, np.ndarray]:
     np.maximum.at(run, block[start] // max(sheet.dimensions, 1), length)
 
     size = max(len(sheet.levels), 1)
-    keys, count = np.unique(block * size + level, return_counts=True)
+    keys, _, count = distinct(block * size + level, sheet.blocks * size)
     owner = keys // size
     n = np.bincount(block, minlength=sheet.blocks)
     expected = np.bincount(owner, count * (count - 1) / n[owner], sheet.blocks)
@@ -95,7 +96,8 @@ def _independent(sheet: Sheet, rows: np.ndarray, n: np.ndarray, dimensions: int)
     """[raters] chance that all dimensions agree.  rows: ratings of complete items; n: [raters] how many of these."""
     size = len(sheet.levels)
     score = sheet.ratings.rater[rows].astype(np.int64) * size + sheet.level[rows]
-    keys, count = np.unique(score * sheet.dimensions + sheet.ratings.dimension[rows], return_counts=True)
+    bound = sheet.raters * size * sheet.dimensions
+    keys, _, count = distinct(score * sheet.dimensions + sheet.ratings.dimension[rows], bound)
     score = keys // sheet.dimensions
     start = np.flatnonzero(np.append(True, score[1:] != score[:-1]))[: len(keys)]
     everywhere = np.diff(start, append=len(keys)) == dimensions

@@ -15,6 +15,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from mos.errors import UserError
+from mos.methods import METHODS, score
 from mos.raters import report
 from mos.raters.flagging import at_least, binomial_quantile, holm
 
@@ -115,3 +116,15 @@ def test_p_and_q_look_at_each_repetition_by_itself(study: Any) -> None:
     for name in ("bt500_p", "bt500_q"):
         parts = [np.array(report(half)[name].to_pylist()) for half in halves]
         assert report(ratings)[name].to_pylist() == (parts[0] + parts[1]).tolist()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_result_of_every_method_is_taken(method: str, study: Any, same: Any) -> None:
+    ratings = study(2, items=40, raters=8, dimensions=2)
+    result = score(ratings, method)
+    table = report(ratings, result=result)
+    for name, source in (("flagged", "outliers"), ("share", "share"), ("expected_share", "expected_share")):
+        same(table[name].to_pylist(), result.raters[source].to_pylist())
+    for name in ("excluded", "reason"):
+        assert table[name].to_pylist() == result.raters[name].to_pylist()
+    assert report(ratings, result=result, dimension="d1")["share"].equals(table["share"])
