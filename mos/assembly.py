@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from mos.connectivity import components
 from mos.errors import UserError
-from mos.estimate import KEPT, OUTLIER, STATUSES, Estimate
+from mos.estimate import KEPT, OUTLIER, RATER_EXCLUDED, STATUSES, Estimate
 from mos.intervals import bootstrap, half_widths
 from mos.moments import moments
 from mos.options import Options
 from mos.ratings import Ratings
 from mos.result import FALLBACK, Result, rater_table, score_table, why_no_score, why_not_used
 from mos.scores import Means
-from mos.summary import Figures, summarise
+from mos.summary import Cases, Figures, summarise
 
+Estimating = Callable[[Ratings, Any], Estimate]
 POINTS = (0.0, 100.0)
 _ROUNDING = 1e-9
 
@@ -24,21 +26,22 @@ _ROUNDING = 1e-9
 def assemble(
     ratings: Ratings,
     options: Options,
-    estimate: Callable[[Ratings], Estimate],
+    estimate: Estimating,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
     """Score the ratings.
 
-    estimate: the method with its options; called again on resampled raters for a bootstrap
+    estimate: the method; called again on resampled raters for a bootstrap
     progress: called with 1 after each resample
     Raises UserError where an item has too few ratings and that is an error by the options.
     """
-    found = estimate(ratings)
+    found = estimate(ratings, options)
     bounds = POINTS if found.unit == "points" else ratings.scale
     means, reason = _with_fallback(ratings, found, options)
     low, high = _interval(ratings, found, means, options, estimate, progress)
     slack = _ROUNDING * (bounds[1] - bounds[0])
-    outside = (reason < 0) & ((means.mos < bounds[0] - slack) | (means.mos > bounds[1] + slack))
+    scored = (reason < 0) | (reason == FALLBACK)
+    outside = scored & ((means.mos < bounds[0] - slack) | (means.mos > bounds[1] + slack))
     if options.clip:
         means = means._replace(mos=np.clip(means.mos, *bounds))
         low, high = np.clip(low, *bounds), np.clip(high, *bounds)
@@ -46,6 +49,8 @@ def assemble(
     null = found.null() if found.null is not None else None
     figures = Figures(
         fates=_by_status(found),
+        flagged=None if found.flags is None else int(found.flags.flagged.sum()),
+        cases=_cases(ratings, found),
         outside=int(outside.sum()),
         bounds=bounds,
         clipped=options.clip,
@@ -104,18 +109,20 @@ def _interval(
     found: Estimate,
     means: Means,
     options: Options,
-    estimate: Callable[[Ratings], Estimate],
+    estimate: Estimating,
     progress: Callable[[int], None] | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     if options.interval != "bootstrap":
         half = half_widths(means, options.interval, options.confidence)
         return means.mos - half, means.mos + half
 
-    def scores(drawn: Ratings) -> np.ndarray:
-        again = estimate(drawn)
-        return np.where(again.means.n >= options.min_ratings, again.means.mos, np.nan)
+    lenient = options.in_resamples()
 
-    return bootstrap(
+    def scores(drawn: Ratings) -> np.ndarray:
+        again, reason = _with_fallback(drawn, estimate(drawn, lenient), lenient)
+        return np.where((reason < 0) | (reason == FALLBACK), again.mos, np.nan)
+
+    low, high = bootstrap(
         ratings,
         scores,
         level=options.confidence,
@@ -123,6 +130,27 @@ def _interval(
         seed=options.seed,
         progress=progress,
     )
+    known = _raters_behind(ratings, found, means) > 1
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+
+def _raters_behind(ratings: Ratings, found: Estimate, means: Means) -> np.ndarray:
+    """[items * dimensions] how many raters a score rests on: of one, no resample could tell how others differ."""
+    group = ratings.groups()
+    fallen_back = found.means.n != means.n
+    rows = np.flatnonzero((found.status == KEPT) | (fallen_back[group] & ~np.isnan(found.value)))
+    group, rater = group[rows], ratings.rater[rows]
+    another = np.append(True, (group[1:] != group[:-1]) | (rater[1:] != rater[:-1]))[: len(rows)]
+    return np.bincount(group[another], minlength=len(means.n))
+
+
+def _cases(ratings: Ratings, found: Estimate) -> Cases:
+    shape = len(ratings.raters), len(ratings.dimensions)
+    rated = found.fates.given.reshape(shape) > 0
+    excluded = rated & (found.fates.rater == RATER_EXCLUDED).reshape(shape)
+    if found.by_dimension and shape[1] > 1:
+        return Cases("combinations of rater and dimension", int(excluded.sum()), int(rated.sum()))
+    return Cases("raters", int(excluded.any(axis=1).sum()), int(rated.any(axis=1).sum()))
 
 
 def _by_status(found: Estimate) -> np.ndarray:

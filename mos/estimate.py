@@ -49,7 +49,8 @@ class Null(NamedTuple):
 
     chance: [items * dimensions] probability that a rating is flagged
     share: [raters] mean of it over the rater's ratings, NaN without any
-    exclusions: how many raters would be excluded, NaN where that is not known
+    exclusions: how many raters, or raters in a dimension where each is screened on its own, would be excluded; NaN
+        where that is not known
     """
 
     chance: np.ndarray
@@ -68,7 +69,8 @@ class Estimate:
     rated: [items * dimensions] int64, ratings of each before anything was removed
     to_unit: factor and shift from `value` to `unit`
     normalises: whether every rater's ratings are brought to one mean, so that groups of raters must share items
-    exclusion: the rule by which raters are excluded, one of `mos.result.NOT_USED`
+    exclusion: the rule by which raters are excluded, one of `mos.result.NOT_USED`; "" for none
+    by_dimension: whether it decides for every dimension on its own, not for a rater's ratings of all of them
     flags: None where the method counts nothing against raters
     null: makes what chance alone would do; None where that is not known
     decisions: makes the lines of the ledger, see `mos.ledger.SCHEMA`
@@ -84,6 +86,7 @@ class Estimate:
     fates: Fates
     exclusion: str
     decisions: Callable[[], list[pa.Table]]
+    by_dimension: bool = False
     to_unit: tuple[float, float] = (1.0, 0.0)
     normalises: bool = False
     flags: Flags | None = None

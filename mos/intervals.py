@@ -17,6 +17,8 @@ _LEAST_VALID = 0.5  # an item that has no score in more of the resamples than th
 def half_widths(means: Means, kind: str, level: float) -> np.ndarray:
     """[groups] half-width at confidence `level`: se times the quantile of Student's t with n - 1 degrees of freedom.
 
+    NaN by t where there is no degree of freedom, whatever the standard error is made of.
+
     kind: "t", or "normal" for that of the normal distribution, which covers too little for few ratings: a nominal
     95 % interval of 5 ratings covers 88 %.
     """
@@ -24,8 +26,9 @@ def half_widths(means: Means, kind: str, level: float) -> np.ndarray:
 
     if kind == "normal":
         return means.se * ndtri((1 + level) / 2)
-    freedom = np.maximum(np.arange(means.n.max(initial=0) + 1) - 1, 1)
-    return means.se * stdtrit(freedom, (1 + level) / 2)[means.n]
+    freedom = np.arange(means.n.max(initial=0) + 1) - 1
+    quantile = np.where(freedom > 0, stdtrit(np.maximum(freedom, 1), (1 + level) / 2), np.nan)
+    return means.se * quantile[means.n]
 
 
 def bootstrap(
@@ -39,19 +42,22 @@ def bootstrap(
 ) -> tuple[np.ndarray, np.ndarray]:
     """[groups] lower and upper end: percentiles of the scores that other raters of the same kind would have given.
 
-    Raters are drawn with replacement, each with all of their ratings (a cluster bootstrap: Field and Welsh, Journal
-    of the Royal Statistical Society B 69, 2007), and the method starts again: whom it screens out may differ every
-    time.  With few raters percentiles are narrow: prefer t below ten.
+    Those who rated are drawn with replacement, each with all of their ratings (a cluster bootstrap: Field and Welsh,
+    Journal of the Royal Statistical Society B 69, 2007), and the method starts again: whom it screens out may differ
+    every time.  With few raters percentiles are narrow: prefer t below ten.
 
     scores: from ratings to the score of every item and dimension, NaN without; progress: called with 1 after each of
     `resamples`.  NaN where there is one rater, or where more than half of the resamples have no score.
     """
-    raters = len(ratings.raters)
+    rated = np.bincount(ratings.rater, minlength=len(ratings.raters)) > 0
+    raters = int(rated.sum())
     groups = len(ratings.items) * len(ratings.dimensions)
     random = np.random.default_rng(seed)
     drawn = np.empty((resamples, groups), np.float32)
     for row in drawn:
-        times = random.multinomial(raters, np.full(raters, 1 / raters)) if raters else np.zeros(0, int)
+        times = np.zeros(len(rated), np.int64)
+        if raters:
+            times[rated] = random.multinomial(raters, np.full(raters, 1 / raters))
         row[:] = scores(resampled(ratings, times))
         if progress is not None:
             progress(1)
@@ -65,13 +71,19 @@ def bootstrap(
 
 
 def resampled(ratings: Ratings, times: np.ndarray) -> Ratings:
-    """The ratings with each rater `times` [raters] over, every time as another rater; `times` adds up to the raters."""
+    """The ratings with each rater `times` [raters] over, every time as another rater.
+
+    `times` adds up to no more than the raters.
+    """
     repeats = times[ratings.rater]
     rows = np.repeat(np.arange(len(ratings)), repeats)
     first = np.repeat(np.cumsum(repeats) - repeats, repeats)
     start = np.cumsum(times) - times
     rater = start[ratings.rater[rows]] + np.arange(len(rows)) - first
-    return replace(ratings.select(rows), rater=rater.astype(np.int32))
+    drawn = replace(ratings.select(rows), rater=rater.astype(np.int32))
+    if ratings.repetitions == 1:
+        return drawn
+    return drawn.select(np.lexsort((drawn.repetition, drawn.rater, drawn.groups())))  # a copy's repetitions together
 
 
 def _percentiles(ordered: np.ndarray, share: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -26,6 +26,11 @@ class NormalisingOptions(Options):
         "drop", description="A rater whose ratings are all equal: leave out, count as z = 0, or refuse to go on."
     )
 
+    def in_resamples(self) -> Self:
+        """As of all methods; a rater who is constant only in a resample is left out of it."""
+        options = super().in_resamples()
+        return options.model_copy(update={"on_constant": "drop"}) if options.on_constant == "error" else options
+
 
 def normalised(ratings: Ratings, counted: np.ndarray, options: NormalisingOptions) -> Normalised:
     """z of every rating, by the mean and deviation of the rater's `counted` [N] bool ratings.
@@ -38,11 +43,7 @@ def normalised(ratings: Ratings, counted: np.ndarray, options: NormalisingOption
     key, keys = (ratings.rater, raters) if pooled else (ratings.rater_keys(), raters * dimensions)
     own = normalise(ratings.score, key, keys, counted, options.z_ddof)
     if options.on_constant == "error" and own.constant.any():
-        first = ratings.raters[int(np.flatnonzero(own.constant)[0]) // (1 if pooled else dimensions)].as_py()
-        raise UserError(
-            f"{own.constant.sum()} raters gave the same score to everything, the first being '{first[:60]}': expected "
-            "ratings that differ; leave them out, or set on_constant to drop or zero."
-        )
+        raise UserError(_constant(ratings, np.flatnonzero(own.constant), 1 if pooled else dimensions))
     if options.on_constant == "zero":
         own.z[own.constant[key]] = 0.0
         own = own._replace(constant=np.zeros_like(own.constant))
@@ -51,6 +52,16 @@ def normalised(ratings: Ratings, counted: np.ndarray, options: NormalisingOption
     spread = Moments(*(np.repeat(values, dimensions) for values in own.moments))
     return own._replace(
         constant=np.repeat(own.constant, dimensions), too_few=np.repeat(own.too_few, dimensions), moments=spread
+    )
+
+
+def _constant(ratings: Ratings, key: np.ndarray, dimensions: int) -> str:
+    """Which raters are constant.  key: rater * dimensions + dimension of each case."""
+    first, number = ratings.raters[int(key[0]) // dimensions].as_py(), len(np.unique(key // dimensions))
+    everything = "everything" if dimensions == 1 else "everything in a dimension"
+    return (
+        f"{number} raters gave the same score to {everything}, the first being '{first[:60]}': expected ratings that "
+        "differ; leave them out, or set on_constant to drop or zero."
     )
 
 

@@ -46,6 +46,10 @@ class Options(BaseModel):
         """The options as JSON values, for the provenance of what was computed with them."""
         return self.model_dump(mode="json")
 
+    def in_resamples(self) -> Self:
+        """The options for the resamples of a bootstrap: what refuses the ratings at hand lets a resample pass."""
+        return self.model_copy(update={"on_too_few": "null"}) if self.on_too_few == "raise" else self
+
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> Self:
         """The options with those `given`; UserError for an unknown one or a value that it cannot have."""

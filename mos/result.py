@@ -37,9 +37,10 @@ class Result:
     raters: one row for every rater: rater, n, outliers (ratings that the rule counts against the rater), share,
         expected_share (were all raters alike and Gaussian), excluded (none of the ratings counts), excluded_in
         (null, "all", or the dimensions), reason (one of `NOT_USED`, else null), and what else the method knows
-    summary: counts in and out, shares, `expected_false_exclusions` (how many raters chance alone would be expected to
-        exclude for their share of outliers, were all alike and Gaussian) and `warnings`, sentences for a person;
-        JSON values
+    summary: counts in and out; `outlier_share`, of the ratings that count against raters; `exclusions`, raters
+        excluded by the rule, or combinations of rater and dimension where it decides for each, and beside it
+        `expected_false_exclusions`, what chance alone would exclude, were all alike and Gaussian; and `warnings`,
+        sentences for a person; JSON values
     """
 
     ratings: Ratings

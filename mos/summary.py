@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mos.estimate import KEPT, OUTLIER, STATUSES, Null
+from mos.estimate import KEPT, STATUSES, Null
 from mos.ratings import Ratings
 from mos.result import FALLBACK, NO_SCORE, NOT_USED
 
@@ -24,10 +24,20 @@ RULES = {
 }
 
 
+class Cases(NamedTuple):
+    """How many of what a rule could exclude it did: raters, or combinations of rater and dimension."""
+
+    what: str
+    excluded: int
+    judged: int
+
+
 class Figures(NamedTuple):
     """What the summary is made of.
 
     fates: [statuses] ratings of each status
+    flagged: ratings that the method counts against raters; None where it counts nothing
+    cases: see `Cases`
     outside: scores out of `bounds`; clipped: whether they were cut to it
     reason, not_used: see `mos.result.why_no_score` and `why_not_used`
     rated: [items * dimensions] ratings before anything was removed
@@ -38,6 +48,8 @@ class Figures(NamedTuple):
     """
 
     fates: np.ndarray
+    flagged: int | None
+    cases: Cases
     outside: int
     bounds: tuple[float, float]
     clipped: bool
@@ -61,9 +73,10 @@ def summarise(ratings: Ratings, exclusion: str, figures: Figures) -> dict[str, A
         "ratings": total,
         "ratings_by_status": dict(zip(STATUSES, fates.tolist(), strict=True)),
         "share_removed": float(1 - fates[KEPT] / total) if total else 0.0,
-        "outlier_share": float(fates[OUTLIER] / total) if total else 0.0,
+        "outlier_share": None if figures.flagged is None else figures.flagged / max(total, 1),
         "expected_outlier_share": None if null is None else float((null.chance * rated).sum() / max(total, 1)),
         "raters_excluded": int((figures.not_used > 0).sum()),
+        "exclusions": figures.cases.excluded,
         "expected_false_exclusions": None if null is None or np.isnan(null.exclusions) else null.exclusions,
         "raters_by_reason": _reasons(NOT_USED, figures.not_used),
         "scores": int(((figures.reason < 0) | (figures.reason == FALLBACK)).sum()),
@@ -84,26 +97,28 @@ def _reasons(names: Sequence[str], position: np.ndarray) -> dict[str, int]:
 
 def _warnings(ratings: Ratings, exclusion: str, counts: dict[str, Any], figures: Figures) -> list[str]:
     groups = int((figures.rated > 0).sum())
-    found = [_on_raters(counts, exclusion), _on_power(counts, groups, exclusion), _on_range(counts, figures)]
+    found = [
+        _on_raters(counts, exclusion, figures.cases),
+        _on_power(counts, groups, exclusion),
+        _on_range(counts, figures),
+    ]
     found += [*_on_parts(counts["components"], figures.normalises), *figures.notes]
     found += [_on_case(ratings.items, "items"), _on_case(ratings.raters, "raters")]
     return [sentence for sentence in found if sentence]
 
 
-def _on_raters(counts: dict[str, Any], exclusion: str) -> str | None:
-    excluded = counts["raters_by_reason"].get(exclusion, 0)
-    rated = counts["raters"] - counts["raters_by_reason"].get("no_ratings", 0)
+def _on_raters(counts: dict[str, Any], exclusion: str, cases: Cases) -> str | None:
     share = counts["expected_outlier_share"]
     null = "" if share is None else f"{100 * share:.1f} %"
     if counts["ratings"] and not counts["ratings_by_status"]["kept"]:
-        alike = f" (raters who are all alike would have {null} outliers)" if null else ""
+        why = _why_none_is_left(counts["raters_by_reason"], exclusion, cases, null)
         return (
-            f"None of the {counts['ratings']} ratings is left and there are no scores: {excluded} of {rated} raters "
-            f"were excluded {RULES[exclusion]}{alike} and the others cannot be normalised; look at the table of raters."
+            f"None of the {counts['ratings']} ratings is left and there are no scores: {why}; look at the table of "
+            "raters."
         )
-    if not excluded:
+    if not cases.excluded:
         return None
-    many = ": careful raters may be among them" if excluded > _MANY_EXCLUDED * rated else ""
+    many = ": careful raters may be among them" if cases.excluded > _MANY_EXCLUDED * cases.judged else ""
     false = counts["expected_false_exclusions"]
     alike = (
         f"; raters who are all alike would have {null} outliers by chance alone, and {false:.1f} of them would be "
@@ -111,7 +126,20 @@ def _on_raters(counts: dict[str, Any], exclusion: str) -> str | None:
         if null and false is not None
         else ""
     )
-    return f"{excluded} of {rated} raters were excluded {RULES[exclusion]}{alike}{many}; look at the table of raters."
+    return f"{_told(cases, exclusion)}{alike}{many}; look at the table of raters."
+
+
+def _told(cases: Cases, exclusion: str) -> str:
+    return f"{cases.excluded} of {cases.judged} {cases.what} were excluded {RULES[exclusion]}"
+
+
+def _why_none_is_left(reasons: dict[str, int], exclusion: str, cases: Cases, null: str) -> str:
+    alike = f" (raters who are all alike would have {null} outliers)" if null else ""
+    why = [_told(cases, exclusion) + alike] if cases.excluded else []
+    for reason, did in (("constant", "gave the same score to everything"), ("too_few", "have too few ratings left")):
+        if reasons.get(reason):
+            why.append(f"{reasons[reason]} raters {did}")
+    return " and ".join(why)
 
 
 def _on_power(counts: dict[str, Any], groups: int, exclusion: str) -> str | None:

@@ -54,8 +54,11 @@ def score(
 
     by: name of a method, one of `METHODS`, or its options; given: options by name, when `by` is a name
     progress: called with 1 after every resample of a bootstrap
-    Raises UserError for an unknown method or option, or a value that the option cannot have.
+    Raises UserError for an unknown method or option, a value that the option cannot have, or options given twice.
     """
+    if isinstance(by, Options) and given:
+        raise UserError(
+            f"Options of the method {by.method} were given twice: as a whole, and {', '.join(given)} again."
+        )
     options = by if isinstance(by, Options) else method(by).options.checked(given or {})
-    chosen = method(options.method)
-    return assemble(ratings, options, lambda drawn: chosen.estimate(drawn, options), progress)
+    return assemble(ratings, options, method(options.method).estimate, progress)

@@ -99,6 +99,7 @@ def screened_means(ratings: Ratings, value: np.ndarray, options: KurtosisOptions
         rated=rated,
         fates=fates,
         exclusion="bt500",
+        by_dimension=not found.pooled,
         flags=Flags(n, flagged, found.row),
         null=partial(_null, ratings, given, options),
         columns=partial(_columns, ratings, found),
@@ -110,14 +111,11 @@ def screen(ratings: Ratings, value: np.ndarray, options: KurtosisOptions) -> Scr
     """Apply the rule to `value` [N]; options as they are."""
     dimensions = len(ratings.dimensions)
     shape = len(ratings.raters), dimensions
-    times = 1 if options.pool_repetitions else ratings.repetitions
-    group, groups = ratings.groups(), len(ratings.items) * dimensions
-    if times > 1:
-        group, groups = group.astype(np.int64) * times + ratings.repetition, groups * times
+    group, groups, times = _presentations(ratings, options)
     flags = bt500.flag_ratings(value, group, groups, ddof=options.ddof, zero_variance=options.zero_variance)
     pooled = options.exclusion_scope == "pooled"
     key, raters = (ratings.rater, shape[0]) if pooled else (ratings.rater_keys(), shape[0] * dimensions)
-    shown = _presentations(flags.presentations.n, dimensions, times, shape[0], pooled)
+    shown = _shown(flags.presentations.n, dimensions, times, shape[0], pooled)
     verdicts = bt500.judge_raters(
         key,
         raters,
@@ -135,22 +133,37 @@ def screen(ratings: Ratings, value: np.ndarray, options: KurtosisOptions) -> Scr
     return Screened(verdicts, excluded, pooled, np.flatnonzero(flags.high | flags.low))
 
 
-def _presentations(n: np.ndarray, dimensions: int, times: int, raters: int, pooled: bool) -> np.ndarray:
+def _presentations(ratings: Ratings, options: KurtosisOptions) -> tuple[np.ndarray, int, int]:
+    """[N] which presentation a rating is of, how many there may be, and how many of an item in a dimension."""
+    times = 1 if options.pool_repetitions else ratings.repetitions
+    group, groups = ratings.groups(), len(ratings.items) * len(ratings.dimensions)
+    if times == 1:
+        return group, groups, 1
+    return group.astype(np.int64) * times + ratings.repetition, groups * times, times
+
+
+def _shown(n: np.ndarray, dimensions: int, times: int, raters: int, pooled: bool) -> np.ndarray:
     """How many presentations there were for every rater, or for every rater and dimension."""
     shown = (n > 0).reshape(-1, dimensions, times).sum(axis=(0, 2)) if dimensions else np.zeros(0, np.int64)
     return np.full(raters, shown.sum()) if pooled else np.tile(shown, raters)
 
 
 def _null(ratings: Ratings, given: np.ndarray, options: KurtosisOptions) -> Null:
-    groups = len(ratings.items) * len(ratings.dimensions)
-    chance = flag_probability(np.bincount(ratings.groups(), minlength=groups), options.ddof)
-    n = given.reshape(len(ratings.raters), len(ratings.dimensions)).sum(axis=1)
-    share = expected_shares(ratings.rater, n, ratings.groups(), chance)
-    limits = Fraction(options.max_share), Fraction(options.max_balance)
-    if options.exclusion_scope == "pooled":
-        return Null(chance, share, expected_rejections(n, share, *limits))
-    by_key = expected_shares(ratings.rater_keys(), given, ratings.groups(), chance)
-    return Null(chance, share, expected_rejections(given, by_key, *limits))
+    group, groups, times = _presentations(ratings, options)
+    size = np.bincount(group, minlength=groups)
+    chance = flag_probability(size, options.ddof)
+    shape = len(ratings.raters), len(ratings.dimensions)
+    pooled = options.exclusion_scope == "pooled"
+    seen = _shown(size, shape[1], times, shape[0], pooled) if options.denominator == "all" else None
+    limits = Fraction(options.max_share), Fraction(options.max_balance), seen
+    n = given.reshape(shape).sum(axis=1)
+    share = expected_shares(ratings.rater, n, group, chance)
+    by_key = share if pooled else expected_shares(ratings.rater_keys(), given, group, chance)
+    expected = expected_rejections(n if pooled else given, by_key, *limits)
+    if times > 1:
+        per_item = size.reshape(-1, times)
+        chance = (per_item * chance.reshape(-1, times)).sum(axis=1) / np.maximum(per_item.sum(axis=1), 1)
+    return Null(chance, share, expected)
 
 
 def _columns(ratings: Ratings, found: Screened) -> Mapping[str, pa.Array]:

@@ -65,6 +65,7 @@ def estimate(ratings: Ratings, options: CorrelationOptions) -> Estimate:
         rated=np.bincount(ratings.groups(), minlength=groups),
         fates=fates,
         exclusion="correlation",
+        by_dimension=True,
         columns=partial(_columns, ratings, found),
         decisions=partial(_decisions, ratings, found),
     )

@@ -73,7 +73,9 @@ def estimate(ratings: Ratings, options: PaperOptions) -> Estimate:
     flags, excluded = _exclusions(ratings, given, outlying.row, options)
     if options.reflag_after_exclusion:
         outlying = _found_again(ratings, outlying, excluded, options)
-    removed = outlying.row if options.remove_outliers else outlying.row[:0]
+    if not options.remove_outliers:
+        outlying = Outlying(outlying.row[:0], outlying.statistic[:0])
+    removed = outlying.row
     counted = np.ones(len(ratings), bool)
     if options.moments_from == "retained":
         counted[removed] = False
@@ -94,10 +96,11 @@ def estimate(ratings: Ratings, options: PaperOptions) -> Estimate:
         rated=rated,
         fates=fates,
         exclusion="outlier_share",
+        by_dimension=options.exclusion_scope == "dimension",
         to_unit=(POINTS_PER_Z, 3 * POINTS_PER_Z),
         normalises=True,
         flags=flags,
-        null=partial(_null, ratings, rated, given, options) if options.outlier_by == "item" else None,
+        null=partial(_null, ratings, rated, given, options) if _has_null(options) else None,
         decisions=partial(_decisions, ratings, outlying, flags, given, excluded, own, options),
     )
 
@@ -157,6 +160,11 @@ def _found_again(ratings: Ratings, first: Outlying, excluded: np.ndarray, option
     row = np.append(first.row[gone], again.row)
     order = np.argsort(row)
     return Outlying(row[order], np.append(first.statistic[gone], again.statistic)[order])
+
+
+def _has_null(options: PaperOptions) -> bool:
+    """Whether it is known what chance alone would do: of one pass over the ratings of each item."""
+    return options.outlier_by == "item" and options.max_passes == 1
 
 
 def _null(ratings: Ratings, rated: np.ndarray, given: np.ndarray, options: PaperOptions) -> Null:

@@ -34,28 +34,40 @@ def _flag_probability(n: int, ddof: int) -> float:
     return float((flags.high | flags.low).mean())
 
 
-def expected_rejections(n: np.ndarray, chance: np.ndarray, max_share: Fraction, max_balance: Fraction) -> float:
+def expected_rejections(
+    n: np.ndarray,
+    chance: np.ndarray,
+    max_share: Fraction,
+    max_balance: Fraction,
+    presentations: np.ndarray | None = None,
+) -> float:
     """How many raters would be expected to be rejected, were all alike and Gaussian.
 
-    n: [raters] ratings of each; chance: [raters] mean probability that one of them is flagged, NaN without ratings.
+    n: [raters] ratings of each; chance: [raters] mean probability that one of them is flagged, NaN without ratings
+    presentations: [raters] what the flagged ratings are a share of; the rater's own ratings if None
     The sum over raters of P(share > max_share and balance < max_balance), where the flagged ratings are binomial and
     each is high or low with equal chance: an approximation, as for `mos.screening.chance.expected_exclusions`.
     """
     rated = n > 0
-    pairs, counts = np.unique(np.stack([n[rated], chance[rated]]), axis=1, return_counts=True)
+    seen = n if presentations is None else presentations
+    alike, counts = np.unique(np.stack([n[rated], seen[rated], chance[rated]]), axis=1, return_counts=True)
     return float(
         sum(
-            count * _rejection(int(size), float(share), max_share, max_balance)
-            for size, share, count in zip(*pairs, counts.tolist(), strict=True)
+            count
+            * _rejection(
+                int(size), float(share), max_share.numerator * int(shown) // max_share.denominator, max_balance
+            )
+            for size, shown, share, count in zip(*alike, counts.tolist(), strict=True)
         )
     )
 
 
-def _rejection(n: int, chance: float, max_share: Fraction, max_balance: Fraction) -> float:
+def _rejection(n: int, chance: float, allowed: int, max_balance: Fraction) -> float:
+    """Probability that more than `allowed` of n ratings are flagged, and balance."""
     from scipy.special import bdtr, bdtrc
 
     spread = _TAILS * (n * chance * (1 - chance)) ** 0.5 + 2
-    least = max(max_share.numerator * n // max_share.denominator + 1, int(n * chance - spread), 1)
+    least = max(allowed + 1, int(n * chance - spread), 1)
     most = min(n, int(n * chance + spread))
     if most < least or not 0 < chance < 1:
         return 0.0
