@@ -18,8 +18,11 @@ _GLANCE = (
     "expected_share",
     "bias",
     "inconsistency",
-    "pearson_others",
-    "spearman_others",
+    "share_high",
+    "pearson",
+    "spearman",
+    "drift",
+    "rank_influence",
     "excluded",
     "reason",
 )

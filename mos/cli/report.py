@@ -46,5 +46,5 @@ def report(
     demand_scores(study, result)
     compared = {name: scored(study, chosen(name, None)) for name in others}
     made = provenance(study, result.options)
-    write(out, study.ratings, study.table, result, compared, made, seed=seed)
+    write(out, study.table, result, compared, made, seed=seed)
     notice([f"Wrote {out}.", *study.notes, *result.summary["warnings"]])

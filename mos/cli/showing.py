@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import pyarrow as pa
 import typer
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mos.cli.source import Study
 
 SHOWN = 20
@@ -28,6 +29,7 @@ def notice(sentences: Sequence[str]) -> None:
 
 def show(table: pa.Table, title: str, shown: int = SHOWN, more: str = "--out FILE", longest: int = 60) -> None:
     """The first rows of a table on stdout, without columns that are empty; names are text, never markup."""
+    import pyarrow as pa
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pyarrow as pa
 import typer
 
 from mos.cli.writing import write_rejected
 from mos.errors import UserError
 from mos.problem import Problem
-from mos.ratings import Ratings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mos.ratings import Ratings
 
 READERS = "mos.readers"  # entry points: file suffix without its dot -> function from path to table and problems
 HARMLESS = frozenset({"byte_order_mark"})
