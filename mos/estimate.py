@@ -103,6 +103,6 @@ def statuses(ratings: Ratings, fates: Fates) -> np.ndarray:
         status[:] = KEPT
     else:
         for rows in blocks(len(ratings)):
-            status[rows] = fates.rater[key[rows].astype(np.intp, copy=False)]
+            fates.rater.take(key[rows], out=status[rows], mode="clip")
     status[fates.removed] = OUTLIER
     return status

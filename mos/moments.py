@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 # Summing n numbers one by one is wrong by less than this times n times the largest.
 ROUNDING = 8 * float(np.finfo(float).eps)
-_BLOCK = 65_536
+_BLOCK = 131_072
+LONG = 10  # rows of a group, on average, from which it is faster to sum each run of them on its own
 
 
 class Moments(NamedTuple):
@@ -27,72 +29,158 @@ class Moments(NamedTuple):
         divisor = np.where(self.n > ddof, self.n - ddof, np.nan)
         return np.sqrt(self.ss / divisor)
 
+    def clear_rounding(self, highest: float) -> Moments:
+        """These, with an ss of 0 where equal numbers of up to `highest` could have as much by rounding.
+
+        A spread that rounding alone can make is none: fifteen ratings of 3.3 must not have a standard deviation of
+        4e-16, and outliers from it.
+        """
+        return self._replace(ss=np.where(self.ss <= self.n * (ROUNDING * self.n * highest) ** 2, 0.0, self.ss))
+
+    def put(self, groups: slice, part: Moments) -> None:
+        """Take the moments of some groups from `part`."""
+        for whole, own in zip(self, part, strict=True):
+            whole[groups] = own
+
+
+class Runs:
+    """Rows of ascending groups, each a run of neighbours, ready to be summed.
+
+    groups: slice from the lowest to the highest group; n: [groups] rows of each of these
+    """
+
+    def __init__(self, group: np.ndarray, long: bool) -> None:
+        """group: [rows] ascending, at least one; long: whether runs have `LONG` rows or more, as a rule."""
+        start = np.append(0, np.flatnonzero(group[1:] != group[:-1]) + 1)
+        low, high = int(group[0]), int(group[-1]) + 1
+        self.groups = slice(low, high)
+        self.n = np.zeros(high - low, np.int64)
+        self._present = group[start] - low
+        self.n[self._present] = np.diff(start, append=len(group))
+        self._start = start
+        self._group = None if long else (group - low).astype(np.intp)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """[groups] the sum of `values` [rows] of each."""
+        if self._group is not None:
+            return np.bincount(self._group, values, len(self.n))
+        found = np.add.reduceat(values, self._start, dtype=np.float64)
+        if len(found) == len(self.n):
+            return found
+        totals = np.zeros(len(self.n))
+        totals[self._present] = found
+        return totals
+
+    def spread(self, of_group: np.ndarray) -> np.ndarray:
+        """[rows] for each row the entry of its group in `of_group` [groups]."""
+        return np.repeat(of_group, self.n) if self._group is None else of_group.take(self._group, mode="clip")
+
+    def moments(self, values: np.ndarray) -> tuple[Moments, np.ndarray]:
+        """Moments of `values` [rows], but for `clear_rounding`, and [rows] the squared deviation of each."""
+        mean = self.sums(values) / np.where(self.n, self.n, np.nan)
+        squares = values - self.spread(mean)
+        np.square(squares, out=squares)
+        return Moments(self.n, mean, self.sums(squares)), squares
+
 
 def moments(values: np.ndarray, group: np.ndarray, groups: int, counted: np.ndarray | None = None) -> Moments:
-    """Moments of `values` [N] by `group` [N] in 0..groups-1, in two passes; of the rows `counted` [N] bool only.
-
-    A spread that rounding alone can make is none: fifteen ratings of 3.3 must not have a standard deviation of
-    4e-16, and outliers from it.
-    """
-    n, mean, ss = np.zeros(groups, np.int64), np.zeros(groups), np.zeros(groups)
-    highest = 0.0
-    for rows in blocks(len(values)):
-        at, value = group[rows].astype(np.intp, copy=False), values[rows]
+    """Moments of `values` [N] by `group` [N] in 0..groups-1, in any order; of the rows `counted` [N] bool only."""
+    if not ascends(group):
+        without = None if counted is None else np.flatnonzero(~counted)
+        return scattered_moments(values, group, count_by(group, groups), without)
+    found = no_moments(groups)
+    long, highest = len(group) >= LONG * groups, 0.0
+    for rows in whole_groups(group):
+        at, value = group[rows], values[rows]
         if counted is not None:
-            value = np.where(counted[rows], value, 0.0)
-        runs = _runs(at)
-        add_by(at, n, None if counted is None else counted[rows], runs)
-        add_by(at, mean, value, runs)
+            at, value = at[counted[rows]], value[counted[rows]]
+        if len(at):
+            runs = Runs(at, long)
+            found.put(runs.groups, runs.moments(value)[0])
+            highest = max(highest, largest(value))
+    return found.clear_rounding(highest)
+
+
+def scattered_moments(
+    values: np.ndarray,
+    group: np.ndarray,
+    given: np.ndarray,
+    without: np.ndarray | None = None,
+    deviations: np.ndarray | None = None,
+) -> Moments:
+    """Moments of `values` [N] by `group` [N] in any order, in two passes.
+
+    given: [groups] rows of each, see `count_by`; without: ascending rows that do not count
+    deviations: [N] float64, where wanted: gets the difference of each value, counted or not, from its group's mean
+    """
+    groups = len(given)
+    without = np.zeros(0, np.intp) if without is None else without
+    n = given - np.bincount(group[without], minlength=groups)
+    mean, ss, highest = np.zeros(groups), np.zeros(groups), 0.0
+    for rows in blocks(len(values), groups):
+        value = values[rows].copy()
+        value[_within(rows, without)] = 0
+        add_by(group[rows], mean, value)
         highest = max(highest, largest(value))
-    count = np.maximum(n, 1)
-    mean /= count
-    for rows in blocks(len(values)):
-        at = group[rows].astype(np.intp, copy=False)
-        deviation = values[rows] - mean[at]
-        if counted is not None:
-            deviation[~counted[rows]] = 0.0
-        add_by(at, ss, np.square(deviation, out=deviation), _runs(at))
-    ss[ss <= count * (ROUNDING * count * highest) ** 2] = 0
-    mean[n == 0] = np.nan
-    return Moments(n, mean, ss)
+    mean /= np.where(n, n, np.nan)
+    for rows in blocks(len(values), groups):
+        at = group[rows].astype(np.intp)
+        deviation = np.subtract(
+            values[rows], mean.take(at, mode="clip"), out=None if deviations is None else deviations[rows]
+        )
+        squares = np.square(deviation)
+        squares[_within(rows, without)] = 0
+        add_by(at, ss, squares)
+    return Moments(n, mean, ss).clear_rounding(highest)
 
 
-def blocks(rows: int) -> Iterator[slice]:
-    """Slices that cover `rows` rows, each small enough for what is made of it on the way to stay in the cache."""
-    return (slice(start, start + _BLOCK) for start in range(0, rows, _BLOCK))
+def no_moments(groups: int) -> Moments:
+    return Moments(np.zeros(groups, np.int64), np.full(groups, np.nan), np.zeros(groups))
 
 
-def _runs(group: np.ndarray) -> np.ndarray | None:
-    """Where each run of one group starts, as where ratings are ordered by item; None when most runs are short."""
-    change = group[1:] != group[:-1]
-    return np.append(0, np.flatnonzero(change) + 1) if 2 * np.count_nonzero(change) < len(group) else None
+def count_by(group: np.ndarray, groups: int) -> np.ndarray:
+    """[groups] rows of each group; group: [N] in 0..groups-1."""
+    n = np.zeros(groups, np.int64)
+    for rows in blocks(len(group), groups):
+        add_by(group[rows], n)
+    return n
 
 
-def add_by(
-    group: np.ndarray, totals: np.ndarray, weights: np.ndarray | None = None, runs: np.ndarray | None = None
-) -> None:
-    """Add to `totals` [groups] the number of rows of each group, or their weights; group, weights: [N], N > 0.
+def add_by(group: np.ndarray, totals: np.ndarray, weights: np.ndarray | None = None) -> None:
+    """Add to `totals` [groups] the number of rows of each group, or their weights; group, weights: [N]."""
+    totals += np.bincount(group, weights, len(totals))
 
-    runs: where each run of one group starts, when runs are to be summed first.
+
+def blocks(rows: int, least: int = 0) -> Iterator[slice]:
+    """Slices that cover `rows` rows, each small enough for what is made of it on the way to stay in the cache.
+
+    least: rows of each, as where so many totals are gone through for every block
     """
-    if runs is not None:
-        weights = np.diff(runs, append=len(group)) if weights is None else np.add.reduceat(weights, runs, dtype=float)
-        group = group[runs]
-    # Neighbours in the table are neighbours in the totals: no need to go through all of these when they are many.
-    low = int(group.min()) if len(totals) > len(group) else 0
-    part = np.bincount(group - low if low else group, weights)
-    totals[low : low + len(part)] += part.astype(totals.dtype, copy=False)
+    size = max(_BLOCK, least)
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+
+def whole_groups(group: np.ndarray) -> Iterator[slice]:
+    """Slices that cover the rows of `group` [N] ascending, like `blocks`, but none ends within a group.
+
+    So equal ratings have equal moments, to the last bit, wherever in the table they are.
+    """
+    starts = [int(np.searchsorted(group, group[rows.start])) for rows in blocks(len(group))]
+    return (slice(start, end) for start, end in pairwise([*starts, len(group)]) if start < end)
+
+
+def ascends(group: np.ndarray) -> bool:
+    """Whether no row has a lower group than the row before."""
+    steps = (slice(rows.start, rows.stop + 1) for rows in blocks(len(group)))
+    return all(bool((group[step][1:] >= group[step][:-1]).all()) for step in steps)
+
+
+def _within(here: slice, rows: np.ndarray) -> np.ndarray:
+    """Those of the ascending `rows` that lie in a slice, counted from its first."""
+    low, high = np.searchsorted(rows, (here.start, here.stop))
+    return rows[low:high] - here.start
 
 
 def largest(values: np.ndarray) -> float:
     """The largest magnitude; 0 of no values."""
     return max(float(values.max()), -float(values.min())) if len(values) else 0.0
-
-
-def combine(one: Moments, other: Moments) -> Moments:
-    """Moments of two disjoint sets of numbers together (Chan, Golub, LeVeque 1979)."""
-    n = one.n + other.n
-    count = np.maximum(n, 1)
-    apart = np.where((one.n > 0) & (other.n > 0), other.mean - one.mean, 0.0)
-    mean = np.where(one.n > 0, one.mean + apart * other.n / count, other.mean)
-    return Moments(n, mean, one.ss + other.ss + apart**2 * one.n * other.n / count)

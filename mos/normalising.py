@@ -32,16 +32,18 @@ class NormalisingOptions(Options):
         return options.model_copy(update={"on_constant": "drop"}) if options.on_constant == "error" else options
 
 
-def normalised(ratings: Ratings, counted: np.ndarray, options: NormalisingOptions) -> Normalised:
-    """z of every rating, by the mean and deviation of the rater's `counted` [N] bool ratings.
+def normalised(ratings: Ratings, given: np.ndarray, removed: np.ndarray, options: NormalisingOptions) -> Normalised:
+    """z of every rating, by the mean and deviation of the rater's ratings but for the ascending rows `removed`.
 
+    given: [raters * dimensions] ratings of each.
     What concerns raters is by rater and dimension, [raters * dimensions], whatever the scope.
     Raises UserError for a rater whose ratings are all equal, where the options want it.
     """
     dimensions, raters = len(ratings.dimensions), len(ratings.raters)
     pooled = options.normalise_scope == "pooled"
-    key, keys = (ratings.rater, raters) if pooled else (ratings.rater_keys(), raters * dimensions)
-    own = normalise(ratings.score, key, keys, counted, options.z_ddof)
+    key = ratings.rater if pooled else ratings.rater_keys()
+    n = given.reshape(raters, dimensions).sum(axis=1) if pooled else given
+    own = normalise(ratings.score, key, n, removed, options.z_ddof)
     if options.on_constant == "error" and own.constant.any():
         raise UserError(_constant(ratings, np.flatnonzero(own.constant), 1 if pooled else dimensions))
     if options.on_constant == "zero":

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mos.moments import Moments, blocks, combine, largest, moments
+from mos.moments import Moments, blocks, largest, moments, scattered_moments
 
 POINTS_PER_Z = 100 / 6
 _CONSTANT = 1e-12  # a spread below this share of the largest score is rounding, not use of the scale
@@ -25,23 +25,22 @@ class Normalised(NamedTuple):
     least_sd: float
 
 
-def normalise(score: np.ndarray, key: np.ndarray, keys: int, retained: np.ndarray, ddof: int) -> Normalised:
+def normalise(score: np.ndarray, key: np.ndarray, given: np.ndarray, removed: np.ndarray, ddof: int) -> Normalised:
     """z = (s - mean) / SD, with the mean and SD of the ratings that the same rater retained in the same dimension.
 
-    score: [N]; key: [N] in 0..keys-1, rater and dimension; retained: [N] bool.  Ratings that are not retained get a
-    z on the scale of their rater too.  No z for a rater with fewer than two retained ratings, or whose retained
-    ratings are all equal.
+    score: [N]; key: [N] in 0..keys-1, rater and dimension; given: [keys] ratings of each; removed: ascending rows in
+    0..N-1, which get a z on the scale of their rater too.  No z for a rater with fewer than two retained ratings, or
+    whose retained ratings are all equal.
     """
-    kept = moments(score, key, keys, retained)
+    z = np.empty(len(score))
+    kept = scattered_moments(score, key, given, removed, deviations=z)
     sd = kept.sd(ddof)
     too_few = kept.n < 2
     least_sd = _CONSTANT * largest(score)
     constant = ~too_few & (sd <= least_sd)
     sd[too_few | constant] = np.nan
-    z = np.empty(len(score))
     for rows in blocks(len(score)):
-        at = key[rows].astype(np.intp, copy=False)
-        np.divide(score[rows] - kept.mean[at], sd[at], out=z[rows])
+        z[rows] /= sd.take(key[rows], mode="clip")
     return Normalised(z, constant, too_few, kept, least_sd)
 
 
@@ -69,7 +68,12 @@ def average(z: np.ndarray, group: np.ndarray, groups: int, kept: np.ndarray, tri
     for 5 to 30 simulated Gaussian raters.
     """
     inside = moments(z, group, groups, kept)
-    spread = combine(inside, moments(z[trimmed], group[trimmed], groups)).sd(1)
+    at = group[trimmed]
+    off = z[trimmed] - inside.mean[at]
+    n = inside.n + np.bincount(at, minlength=groups)
+    # About the mean of both together: the squares about any other are more by n times its square distance.
+    ss = inside.ss + np.bincount(at, off**2, groups) - np.bincount(at, off, groups) ** 2 / np.maximum(n, 1)
+    spread = Moments(n, inside.mean, ss).sd(1)
     with np.errstate(divide="ignore"):
         se = np.where(inside.n > 1, spread / np.sqrt(inside.n), np.nan) * POINTS_PER_Z
     return Means(inside.n, to_points(inside.mean), inside.sd(1) * POINTS_PER_Z, se)

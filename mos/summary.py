@@ -176,5 +176,6 @@ def _on_parts(parts: dict[str, int], normalises: bool) -> list[str]:
 
 
 def _on_case(labels: pa.StringArray, what: str) -> str | None:
-    alike = len(labels) - pc.count_distinct(pc.utf8_lower(labels)).as_py()
+    lowered = pc.utf8_lower(labels)
+    alike = 0 if lowered.equals(labels) else len(labels) - pc.count_distinct(lowered).as_py()
     return f"{alike} ids of {what} differ from another one only in capital letters; check them." if alike else None

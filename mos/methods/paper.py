@@ -20,6 +20,7 @@ from pydantic import Field
 
 from mos import ledger
 from mos.estimate import KEPT, RATER_EXCLUDED, Estimate, Fates, Flags, Null, statuses
+from mos.moments import count_by
 from mos.normalising import NormalisingOptions, fates_of_raters, normalised
 from mos.options import Exact
 from mos.ratings import Ratings
@@ -69,17 +70,14 @@ def estimate(ratings: Ratings, options: PaperOptions) -> Estimate:
     """Score every item in every dimension; the value of a rating is its z, also that of a removed one."""
     shape = len(ratings.raters), len(ratings.dimensions)
     outlying, rated = _outliers(ratings, options, np.arange(len(ratings)))
-    given = np.bincount(ratings.rater_keys(), minlength=shape[0] * shape[1])
+    given = count_by(ratings.rater_keys(), shape[0] * shape[1])
     flags, excluded = _exclusions(ratings, given, outlying.row, options)
     if options.reflag_after_exclusion:
         outlying = _found_again(ratings, outlying, excluded, options)
     if not options.remove_outliers:
         outlying = Outlying(outlying.row[:0], outlying.statistic[:0])
     removed = outlying.row
-    counted = np.ones(len(ratings), bool)
-    if options.moments_from == "retained":
-        counted[removed] = False
-    own = normalised(ratings, counted, options)
+    own = normalised(ratings, given, removed if options.moments_from == "retained" else removed[:0], options)
 
     fate = fates_of_raters(own)
     fate[excluded.ravel()] = RATER_EXCLUDED
@@ -128,15 +126,14 @@ def _outliers(ratings: Ratings, options: PaperOptions, rows: np.ndarray) -> tupl
         order = np.argsort(row)
         row, statistic = row[order], statistic[order]
     counted = options.outlier_by == "item" and every
-    rated = found.moments.n if counted else np.bincount(ratings.groups(), minlength=size)
+    rated = found.moments.n if counted else count_by(ratings.groups(), size)
     return Outlying(rows[row], statistic), rated
 
 
 def _off(score: np.ndarray, group: np.ndarray, found: Outliers, ddof: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the outliers, and by how many standard deviations of their group each is off its mean."""
-    row = np.flatnonzero(found.flag)
-    at = group[row]
-    return row, np.abs(score[row] - found.moments.mean[at]) / found.moments.sd(ddof)[at]
+    at = group[found.row]
+    return found.row, np.abs(score[found.row] - found.moments.mean[at]) / found.moments.sd(ddof)[at]
 
 
 def _exclusions(

@@ -12,6 +12,7 @@ import numpy as np
 
 from mos import ledger
 from mos.estimate import KEPT, Estimate, Fates, statuses
+from mos.moments import count_by
 from mos.normalising import NormalisingOptions, fates_of_raters, normalised
 from mos.ratings import Ratings
 from mos.scores import POINTS_PER_Z, average
@@ -29,9 +30,9 @@ OPTIONS = ZscoreOptions
 def estimate(ratings: Ratings, options: ZscoreOptions) -> Estimate:
     """Mean z of every item and dimension; a rater without a scale of their own is left out."""
     keys, groups = len(ratings.raters) * len(ratings.dimensions), len(ratings.items) * len(ratings.dimensions)
-    given = np.bincount(ratings.rater_keys(), minlength=keys)
+    given = count_by(ratings.rater_keys(), keys)
     nothing = np.zeros(0, np.int64)
-    own = normalised(ratings, np.ones(len(ratings), bool), options)
+    own = normalised(ratings, given, nothing, options)
     fates = Fates(fates_of_raters(own), nothing, given, given)
     status = statuses(ratings, fates)
     return Estimate(
@@ -39,7 +40,7 @@ def estimate(ratings: Ratings, options: ZscoreOptions) -> Estimate:
         value=own.z,
         status=status,
         means=average(own.z, ratings.groups(), groups, status == KEPT, nothing),
-        rated=np.bincount(ratings.groups(), minlength=groups),
+        rated=count_by(ratings.groups(), groups),
         fates=fates,
         exclusion="",
         to_unit=(POINTS_PER_Z, 3 * POINTS_PER_Z),

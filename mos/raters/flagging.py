@@ -86,7 +86,7 @@ def _found(ratings: Ratings) -> dict[str, np.ndarray]:
     group, raters = ratings.groups(), len(ratings.raters)
     outliers = flag_outliers(ratings.score, group, len(ratings.items) * len(ratings.dimensions), _SIGMA, 1)
     n = np.bincount(ratings.rater, minlength=raters)
-    flagged = np.bincount(ratings.rater[outliers.flag], minlength=raters).astype(np.float64)
+    flagged = np.bincount(ratings.rater[outliers.row], minlength=raters).astype(np.float64)
     chance = outlier_probability(outliers.moments.n, _SIGMA, 1)
     return {
         "screened": n,

@@ -40,12 +40,12 @@ def expected_shares(rater: np.ndarray, n: np.ndarray, group: np.ndarray, chance:
         return np.where(n > 0, chance[0], np.nan)
     total = np.zeros(len(n))
     for rows in blocks(len(rater)):
-        add_by(rater[rows], total, chance[group[rows].astype(np.intp, copy=False)])
+        add_by(rater[rows], total, chance.take(group[rows], mode="clip"))
     return total / np.where(n > 0, n, np.nan)
 
 
 def expected_exclusions(n: np.ndarray, chance: np.ndarray, max_share: Fraction) -> float:
-    """How many raters `outliers.exclude_raters` would be expected to exclude, were they all alike and Gaussian.
+    """How many raters `shares.beyond` would be expected to exclude, were they all alike and Gaussian.
 
     n: [raters] ratings of each; chance: [raters] mean probability that one of them is flagged, NaN without ratings.
     The sum of P(Binomial(n, chance) > max_share n).  An approximation: a rater's ratings of one item in several

@@ -1,4 +1,4 @@
-"""Which ratings are outliers, and which raters give too many of them (paper, section 3.2.3).
+"""Which ratings are outliers (paper, section 3.2.3).
 
 Decisions are exact.  A rating counts as the decimal number that was written, to twelve digits: it is compared in
 floating point first, and in integers where it lies so near the threshold that rounding could decide.
@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mos.moments import ROUNDING, Moments, add_by, blocks, largest, moments
+from mos.moments import LONG, ROUNDING, Moments, Runs, ascends, largest, no_moments, whole_groups
 
 _NEAR = 1e-9  # relative width of the band around the threshold that is decided in integers
 _DIGITS = 12
 
 
 class Outliers(NamedTuple):
-    """flag: [N] bool; moments: of every group, over all its ratings."""
+    """row: [outliers] int64, ascending rows; moments: of every group, over all its ratings."""
 
-    flag: np.ndarray
+    row: np.ndarray
     moments: Moments
 
 
@@ -32,24 +32,33 @@ def flag_outliers(
 
     score: [N] ratings; group: [N] in 0..groups-1, what was rated; ddof: 1 for the sample deviation S of BT.500,
     0 for that of the population; strict: whether a rating exactly on the threshold stays.  One pass.  A group whose
-    ratings are all equal has no outliers.
+    ratings are all equal has no outliers.  Fastest where `group` ascends.
     """
-    found = moments(score, group, groups)
-    limit = float(sigma) * found.sd(ddof)
-    highest = largest(score)
-    # Worst case of summing n numbers of this size one by one, and then the relative band.
-    slack = _NEAR * limit + ROUNDING * highest * found.n
-    lowest = np.where(found.ss > 0, limit - slack, np.inf)
-    flag = np.zeros(len(score), bool)
-    for rows in blocks(len(score)):
-        at = group[rows].astype(np.intp, copy=False)
-        np.greater_equal(np.abs(score[rows] - found.mean[at]), lowest[at], out=flag[rows])
-    candidates = np.flatnonzero(flag)
-    at = group[candidates]
-    near = candidates[np.abs(score[candidates] - found.mean[at]) <= (limit + slack)[at]]
-    if len(near):
-        flag[near] = _decide(score, group, near, sigma, ddof, highest, strict)
-    return Outliers(flag, found)
+    if not ascends(group):
+        order = np.argsort(group, kind="stable")
+        row, found = flag_outliers(score[order], group[order], groups, sigma, ddof, strict)
+        return Outliers(np.sort(order[row]), found)
+    found, highest = no_moments(groups), largest(score)
+    long = len(group) >= LONG * groups
+    certain, near = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for rows in whole_groups(group):
+        runs = Runs(group[rows], long)
+        own, squares = runs.moments(score[rows])
+        own = own.clear_rounding(highest)
+        found.put(runs.groups, own)
+        limit = float(sigma) * own.sd(ddof)
+        # Worst case of summing n numbers of this size one by one, and then the relative band.
+        slack = _NEAR * limit + ROUNDING * highest * own.n
+        least = np.where(own.ss > 0, np.square(np.maximum(limit - slack, 0)), np.inf)
+        row = np.flatnonzero(squares >= runs.spread(least))
+        doubtful = squares[row] <= np.square(limit + slack)[group[rows][row] - runs.groups.start]
+        certain.append(rows.start + row[~doubtful])
+        near.append(rows.start + row[doubtful])
+    flagged, doubt = np.concatenate(certain), np.concatenate(near)
+    if len(doubt):
+        beyond = _decide(score, group, doubt, sigma, ddof, highest, strict)
+        flagged = np.sort(np.append(flagged, doubt[beyond]))
+    return Outliers(flagged, found)
 
 
 def _decide(
@@ -75,27 +84,3 @@ def _decide(
 
 def _on_grid(value: float, decimals: int) -> int:
     return round(Fraction(value) * Fraction(10) ** decimals)
-
-
-class RaterShares(NamedTuple):
-    """Each [raters]: n ratings, how many of them are outliers, whether the rater is excluded."""
-
-    n: np.ndarray
-    outliers: np.ndarray
-    excluded: np.ndarray
-
-
-def exclude_raters(rater: np.ndarray, raters: int, outlier: np.ndarray, max_share: Fraction) -> RaterShares:
-    """Exclude the raters with MORE than `max_share` outliers among their own ratings of all dimensions.
-
-    rater: [N] in 0..raters-1; outlier: [N] bool.  Compared in integers: a rater at exactly 5 % stays.
-    """
-    n = np.zeros(raters, np.int64)
-    for rows in blocks(len(rater)):
-        add_by(rater[rows], n)
-    outliers = np.bincount(rater[outlier], minlength=raters)
-    excluded = [
-        int(out) * max_share.denominator > max_share.numerator * int(count)
-        for out, count in zip(outliers, n, strict=True)
-    ]
-    return RaterShares(n, outliers, np.array(excluded, bool))

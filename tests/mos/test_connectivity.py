@@ -183,7 +183,8 @@ def order_kept(ratings: Ratings, values: np.ndarray, quality: np.ndarray) -> flo
 
 
 def z_scores(ratings: Ratings) -> np.ndarray:
-    return normalise(ratings.score, ratings.rater, len(ratings.raters), np.ones(len(ratings), bool), 1).z
+    given = np.bincount(ratings.rater, minlength=len(ratings.raters))
+    return normalise(ratings.score, ratings.rater, given, np.zeros(0, np.int64), 1).z
 
 
 def test_separate_groups_are_warned_of_for_z_scores_lose_their_difference(coded: Coded) -> None:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from mos.methods import score
 from mos.methods.paper import PaperOptions
-from mos.moments import combine, moments
+from mos.scores import average
 from mos.table import Ratings, code, read_columns
 
 NO_SCREENING = PaperOptions(outlier_sigma=1e6, max_outlier_share="1")
@@ -92,16 +92,22 @@ def test_interval_is_the_t_interval_where_nothing_was_trimmed(coded: Callable[..
     np.testing.assert_allclose(result.scores["ci_high"].to_numpy(), (high + 3) * 100 / 6, rtol=1e-10)
 
 
-def test_moments_of_parts_combine_to_those_of_the_whole() -> None:
+def test_standard_error_is_of_the_spread_with_what_was_trimmed() -> None:
     random = np.random.default_rng(1)
-    values, group, part = random.normal(5, 2, 400), random.integers(0, 50, 400), random.random(400) < 0.1
-    whole = moments(values, group, 51)
-    both = combine(moments(values[~part], group[~part], 51), moments(values[part], group[part], 51))
-    for one, other in zip(whole, both, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-12)
-    pieces = [values[group == g] for g in range(50)]
-    np.testing.assert_allclose(whole.sd(1)[:50], [np.std(p, ddof=1) for p in pieces], rtol=1e-12)
-    assert (whole.n[50], whole.ss[50], np.isnan(whole.mean[50]), np.isnan(whole.sd(0)[50])) == (0, 0.0, True, True)
+    z, group = random.normal(0, 1, 400), np.sort(random.integers(0, 50, 400))
+    fate = random.choice(3, 400, p=[0.8, 0.1, 0.1])  # kept, trimmed, of an excluded rater
+    z[fate == 2] = np.nan
+    found = average(z, group, 51, fate == 0, np.flatnonzero(fate == 1))
+    for g in range(51):
+        kept, both = z[(group == g) & (fate == 0)], z[(group == g) & (fate < 2)]
+        assert found.n[g] == len(kept)
+        expected = [np.nan] * 3
+        if len(kept) > 1:
+            expected = [100 * (kept.mean() + 3) / 6, kept.std(ddof=1), both.std(ddof=1) / np.sqrt(len(kept))]
+        elif len(kept):
+            expected[0] = 100 * (kept[0] + 3) / 6
+        sd, se = found.sd[g] * 6 / 100, found.se[g] * 6 / 100
+        np.testing.assert_allclose([found.mos[g], sd, se], expected, rtol=1e-11)
 
 
 def test_equation_1_by_hand() -> None:

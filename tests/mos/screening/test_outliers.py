@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos.screening.chance import outlier_probability
-from mos.screening.outliers import exclude_raters, flag_outliers
+from mos.screening.outliers import flag_outliers
 
 TWO = Fraction(2)
 
@@ -27,7 +27,8 @@ def exact(scores: list[Fraction], sigma: Fraction, ddof: int) -> list[bool]:
 
 def flags(scores: list[float], sigma: Fraction = TWO, ddof: int = 1) -> list[bool]:
     array = np.array(scores, float)
-    return flag_outliers(array, np.zeros(len(array), np.int64), 1, sigma, ddof).flag.tolist()
+    row = flag_outliers(array, np.zeros(len(array), np.int64), 1, sigma, ddof).row
+    return np.isin(np.arange(len(array)), row).tolist()
 
 
 decimals = st.one_of(
@@ -70,37 +71,43 @@ def test_a_rating_exactly_on_the_threshold_stays(unit: float) -> None:
 @pytest.mark.parametrize("n", [1, 2, 15, 10_000])
 def test_equal_ratings_have_no_outliers(score: float, n: int) -> None:
     found = flag_outliers(np.full(n, score), np.zeros(n, np.int64), 1, TWO, 1)
-    assert not found.flag.any()
+    assert len(found.row) == 0
     assert found.moments.ss.tolist() == [0.0]
 
 
 def test_one_group_does_not_see_another() -> None:
     scores = np.array([1, 1, 1, 1, 1, 5] + [5] * 6, float)
     found = flag_outliers(scores, np.repeat([0, 2], 6), 3, TWO, 1)
-    assert np.flatnonzero(found.flag).tolist() == [5]
+    assert found.row.tolist() == [5]
     assert found.moments.n.tolist() == [6, 0, 6]
 
 
 def test_large_scores_far_from_zero_do_not_cancel() -> None:
     scores = np.array([1e9 + s for s in (1, 1, 1, 1, 1, 5)])
-    assert np.flatnonzero(flag_outliers(scores, np.zeros(6, np.int64), 1, TWO, 1).flag).tolist() == [5]
+    assert flag_outliers(scores, np.zeros(6, np.int64), 1, TWO, 1).row.tolist() == [5]
 
 
-@pytest.mark.parametrize(("outliers", "n", "excluded"), [(1, 20, False), (1, 19, True), (3, 60, False), (0, 5, False)])
-def test_a_rater_at_exactly_five_percent_stays(outliers: int, n: int, excluded: bool) -> None:
-    flag = np.arange(n) < outliers
-    shares = exclude_raters(np.zeros(n, np.int32), 2, flag, Fraction("0.05"))
-    assert (shares.n.tolist(), shares.outliers.tolist()) == ([n, 0], [outliers, 0])
-    assert shares.excluded.tolist() == [excluded, False]
+@given(decimals, decimals, st.randoms(use_true_random=False))
+def test_groups_in_any_order(one: list[Fraction], other: list[Fraction], random: object) -> None:
+    rows = [(0, s) for s in one] + [(2, s) for s in other]
+    expected = exact(one, TWO, 0) + exact(other, TWO, 0)
+    order = list(range(len(rows)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    group, scores = np.array([rows[i][0] for i in order], int), np.array([float(rows[i][1]) for i in order], float)
+    found = flag_outliers(scores, group, 3, TWO, 0)
+    assert found.row.tolist() == [at for at, i in enumerate(order) if expected[i]]
+    assert found.moments.n.tolist() == [len(one), 0, len(other)]
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=200), st.fractions(0, 1, max_denominator=60))
-def test_exclusion_is_exact_for_any_share(rows: list[tuple[int, bool]], share: Fraction) -> None:
-    rater = np.array([r for r, _ in rows], np.int32)
-    shares = exclude_raters(rater, 5, np.array([f for _, f in rows], bool), share)
-    for number in range(5):
-        own = [flag for r, flag in rows if r == number]
-        assert shares.excluded[number] == bool(own and Fraction(sum(own), len(own)) > share)
+@pytest.mark.parametrize(("items", "raters"), [(400, 5), (400, 15), (30, 200)])
+def test_flags_are_the_same_wherever_blocks_end(items: int, raters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.random.default_rng(raters).normal(3, 1, (items, raters)).round(1)
+    group = np.repeat(np.arange(items), raters)
+    whole = flag_outliers(scores.ravel(), group, items, TWO, 1).row
+    monkeypatch.setattr("mos.moments._BLOCK", 64)
+    assert flag_outliers(scores.ravel(), group, items, TWO, 1).row.tolist() == whole.tolist()
+    off = np.abs(scores - scores.mean(axis=1, keepdims=True)) / scores.std(axis=1, ddof=1, keepdims=True)
+    assert np.flatnonzero(off > 2).tolist() == whole.tolist()
 
 
 def test_expected_share_is_the_known_one_at_15_raters() -> None:
@@ -126,6 +133,7 @@ def test_expected_share_is_what_simulation_gives(n: int, ddof: int) -> None:
     groups = 40_000
     scores = np.random.default_rng(n).normal(size=groups * n)
     sigma = Fraction(1) if n == 3 else TWO  # two sigma cannot be reached by three ratings
-    share = flag_outliers(scores, np.repeat(np.arange(groups), n), groups, sigma, ddof).flag.mean()
+    row = flag_outliers(scores, np.repeat(np.arange(groups), n), groups, sigma, ddof).row
+    share = len(row) / len(scores)
     expected = outlier_probability(np.array([n]), sigma, ddof)[0]
     assert share == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / (groups * n) * 3))
