@@ -19,7 +19,7 @@ import numpy as np
 
 from mos.agreement.coefficient import Coefficient, coefficient, middle
 from mos.agreement.opinions import Opinions
-from mos.agreement.ranks import midranks
+from mos.agreement.ranks import midranks, whole
 from mos.agreement.resampling import INTERVAL, Resampling
 from mos.moments import Moments, moments
 
@@ -36,13 +36,13 @@ def alpha(item: np.ndarray, score: np.ndarray, level: Level = "interval") -> flo
 
     1 when all pairable ratings are equal, NaN when there are none.
 
-    >>> alpha(np.array([0, 0, 1, 1, 2]), np.array([1.0, 1.0, 4.0, 5.0, 9.0]))
-    0.9245283018867925
+    >>> round(alpha(np.array([0, 0, 1, 1, 2]), np.array([1.0, 1.0, 4.0, 5.0, 9.0])), 4)
+    0.9412
     """
     pairable = _pairable(item, score)
     if not len(pairable.score):
         return float("nan")
-    values = midranks(pairable.score) if level == "ordinal" else pairable.score
+    values = _ranks(pairable.score) if level == "ordinal" else pairable.score
     overall = _overall(values)
     by_item = moments(values, pairable.item, pairable.items)
     return _alpha(_disagreement(by_item).sum(), float(overall.ss[0]), len(values))
@@ -80,6 +80,11 @@ def _pairable(item: np.ndarray, score: np.ndarray) -> _Pairable:
         return _Pairable(item, score, len(counts))
     rows = rated[item]
     return _Pairable((np.cumsum(rated) - 1)[item[rows]], score[rows], int(rated.sum()))
+
+
+def _ranks(score: np.ndarray) -> np.ndarray:
+    multiples, grid = whole(score)
+    return midranks(multiples.astype(np.int64) if grid else score)
 
 
 def _overall(values: np.ndarray) -> Moments:

@@ -6,6 +6,10 @@ import math
 
 import numpy as np
 
+from mos.moments import largest
+
+GRAIN = 1e-10  # numbers closer than this share of the largest are equal: sums in another order are
+
 
 def midranks(values: np.ndarray) -> np.ndarray:
     """[N] float64 ranks from 1 of `values` [N]; equal values get the mean of the ranks that they take up together."""
@@ -31,3 +35,13 @@ def spearman(one: np.ndarray, other: np.ndarray) -> float:
     # Not x @ y: the linear algebra library wakes its threads for it, which takes longer than the sum.
     spread = np.einsum("i,i->", x, x) * np.einsum("i,i->", y, y)
     return float(np.einsum("i,i->", x, y) / math.sqrt(spread)) if spread > 0 else math.nan
+
+
+def whole(values: np.ndarray) -> tuple[np.ndarray, bool]:
+    """[N] the values in multiples of a decimal step, and True; the values as they are, and False, where none fits."""
+    reach = largest(values)
+    for steps in (1, 2, 10, 100, 1000):
+        multiples = np.rint(values * steps)
+        if reach * steps < 1e6 and (np.abs(values * steps - multiples) <= GRAIN * reach * steps).all():
+            return multiples, True
+    return values, False

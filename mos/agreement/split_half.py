@@ -15,7 +15,7 @@ import numpy as np
 
 from mos.agreement.coefficient import Coefficient, coefficient, middle
 from mos.agreement.opinions import Opinions
-from mos.agreement.ranks import spearman
+from mos.agreement.ranks import GRAIN, spearman, whole
 from mos.moments import largest
 
 INTERVAL = "percentiles over random halvings"
@@ -24,7 +24,6 @@ NO_RANKING = "the halves' scores do not differ between items"
 _SHARED = 0.8  # filled share of the table from which the pool of raters is halved
 _POINTS = 12
 _CHUNK = 8  # halvings at a time
-_GRAIN = 1e-10  # means closer than this share of the largest score are equal: sums in another order are
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +106,7 @@ class _Panel(NamedTuple):
 def _pool(opinions: Opinions) -> _Panel:
     """All items by all raters; the raters in an order that comes from what they rated, not from their names."""
     shape = (opinions.items, opinions.raters)
-    score, grid = _whole(opinions.score)
+    score, grid = whole(opinions.score)
     dense, given = np.zeros(shape), np.zeros(shape)
     dense[opinions.item, opinions.rater] = score
     given[opinions.item, opinions.rater] = 1
@@ -118,21 +117,11 @@ def _pool(opinions: Opinions) -> _Panel:
 
 def _own(opinions: Opinions, rated: np.ndarray) -> list[_Panel]:
     """For every number n of opinions from 2, the items that have so many, by their opinions in ascending order."""
-    score, grid = _whole(opinions.score)
+    score, grid = whole(opinions.score)
     score = score[np.lexsort((score, opinions.item))]
     n = rated[opinions.item]
     sizes = np.unique(rated[rated >= 2])
     return [_Panel(score[n == size].reshape(-1, size), None, grid and len(sizes) == 1) for size in sizes]
-
-
-def _whole(score: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The scores in multiples of a decimal step, and True; the scores as they are, and False, where none fits."""
-    reach = largest(score)
-    for steps in (1, 2, 10, 100, 1000):
-        whole = np.rint(score * steps)
-        if reach * steps < 1e6 and (np.abs(score * steps - whole) <= _GRAIN * reach * steps).all():
-            return whole, True
-    return score, False
 
 
 def _correlations(
@@ -176,7 +165,7 @@ def _sides(panel: _Panel, sizes: np.ndarray, splits: int, random: np.random.Gene
     else:
         count = (member.reshape(-1, n) @ panel.given.T).reshape(total.shape)
         total /= np.where(count > 0, count, np.nan)
-    total /= _GRAIN * max(largest(panel.score), np.finfo(float).tiny)
+    total /= GRAIN * max(largest(panel.score), np.finfo(float).tiny)
     return np.rint(total, out=total)
 
 
