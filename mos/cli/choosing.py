@@ -65,5 +65,6 @@ def scored(study: Study, options: Options) -> Result:
 def demand_scores(study: Study, result: Result) -> None:
     """UserError where not a single score is left."""
     if not result.summary["scores"]:
-        why = next(iter(result.summary["warnings"]), "no item has enough ratings.")
-        raise UserError(f"{study.path}: there are no scores. {why} `editfhf mos screen` shows what was left out.")
+        few = f"no item has the {result.options['min_ratings']} ratings that a score needs."
+        why = next((told for told in result.summary["warnings"] if told.startswith("None of")), f"No scores: {few}")
+        raise UserError(f"{study.path}: {why} `editfhf mos screen` shows what was left out.")

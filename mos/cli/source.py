@@ -171,7 +171,7 @@ def load(
     table, unsplit = _read(path, {role: name for role, name in named.items() if name is not None})
     if not len(table) and not unsplit:
         raise UserError(f"{path}: there are no ratings in it; expected one rating a row below the header.")
-    kept: Any = "first" if duplicates is Duplicates.error and rejected is not None else duplicates.value
+    kept: Any = "first" if duplicates is Duplicates.error else duplicates.value
     try:
         ratings, found = code(table, scale, duplicates=kept, missing=missing.value)
     except UserError as error:
@@ -179,11 +179,16 @@ def load(
     problems = [*(p for p in unsplit if p.reason not in HARMLESS), *located(found, table)]
     harmful = [p for p in problems if p.reason not in _settled(duplicates)]
     if harmful and rejected is None:
-        advice = "Correct them, or set them aside with --rejected FILE"
+        choose = ", say which of repeated ratings counts with --duplicates," if _repeated(harmful) else ""
+        advice = f"Correct them{choose} or set them aside with --rejected FILE"
         raise UserError(f"{str(complain(harmful, path)).rstrip('.')}. {advice}.")
     if rejected is not None:
         write_rejected(rejected, path, problems)
     return Study(path, table, ratings, problems, _notes(ratings, scale, problems, rejected), _digest(path))
+
+
+def _repeated(problems: Sequence[Problem]) -> bool:
+    return any(problem.reason == "duplicate_rating" for problem in problems)
 
 
 def _settled(duplicates: Duplicates) -> set[str]:
