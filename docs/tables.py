@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from editfhf.build.options import BuildOptions
+from editfhf.build.scoring import CONFIDENCE, SCORING
 from editfhf.card import descriptions, table
 from editfhf.features import CONFIGS, Feature, columns
 
@@ -20,11 +21,9 @@ PAGE = Path(__file__).with_name("dataset.md")
 
 MEANINGS = {
     "saliency.profile": "What a disk adds: a Gaussian, a blurred flat disk, or its part of a person's blurred union.",
-    "mos.method": "The paper's: 2-sigma screening, exclusion of raters, z-scores.",
+    "mos.method": "How ratings become scores, one of `editfhf mos methods`. The rows below are the options of `paper`, "
+    "the method of the paper; `editfhf mos methods NAME` lists those of another.",
     "mos.scale": "Lowest and highest score on the sliders; others are set aside.",
-    "mos.outlier_sigma": "A rating further than this many standard deviations from its pair's mean is an outlier.",
-    "mos.max_outlier_share": "A rater with a larger share of outliers is excluded.",
-    "mos.min_ratings": "A pair with fewer remaining ratings in a dimension has no score there.",
     "split.train": "Share of the sources, in proportion to the other two.",
     "split.validation": "The same; 0 for no such split.",
     "split.test": "The same; 0 for no such split.",
@@ -33,34 +32,27 @@ MEANINGS = {
 }
 """Of options whose field has no description of its own."""
 
+ALLOWED = {"mos.method": ", ".join(f"`{name}`" for name in SCORING), "mos.confidence": f"`{CONFIDENCE:g}`"}
+"""Of options whose field alone does not say what a build accepts."""
 
-def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every option that holds a value, by its dotted name, in the order of the code."""
+
+def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo, dict[str, Any]]]:
+    """Every option that holds a value: dotted name, field, JSON schema; in the order of the code."""
+    schemas = model.model_json_schema()["properties"]
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from leaves(field.annotation, f"{prefix}{name}.")
+        if isinstance(field.default, BaseModel):
+            yield from leaves(type(field.default), f"{prefix}{name}.")
         else:
-            yield prefix + name, field
+            yield prefix + name, field, schemas[name]
 
 
 def options() -> str:
     """The options of a build: name, default, what is allowed, meaning."""
     rows = []
-    for name, field in leaves(BuildOptions):
-        schema = _schema(name)
+    for name, field, schema in leaves(BuildOptions):
         meaning = field.description or MEANINGS[name]
-        rows.append((f"`{name}`", f"`{_plain(field.default)}`", _allowed(schema), meaning))
+        rows.append((f"`{name}`", f"`{_plain(field.default)}`", ALLOWED.get(name) or _allowed(schema), meaning))
     return table(("option", "default", "allowed", "meaning"), rows)
-
-
-def _schema(name: str) -> dict[str, Any]:
-    *sections, last = name.split(".")
-    schema = BuildOptions.model_json_schema()
-    at = schema
-    for section in sections:
-        at = schema["$defs"][at["properties"][section]["$ref"].rpartition("/")[2]]
-    found: dict[str, Any] = at["properties"][last]
-    return found
 
 
 def _plain(value: Any) -> Any:
@@ -70,6 +62,8 @@ def _plain(value: Any) -> Any:
 
 
 def _allowed(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:  # a decimal number may also be written as text
+        schema = next(kind for kind in schema["anyOf"] if kind["type"] == "number")
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{word}`" for word in schema.get("enum", [schema.get("const")]))
     bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}

@@ -155,7 +155,7 @@ def test_tables_are_those_of_the_code() -> None:
     tables = runpy.run_path(str(DOCS / "tables.py"))
     page = (DOCS / "dataset.md").read_text(encoding="utf-8")
     assert page == tables["written"](page), "The code changed: run `python docs/tables.py`."
-    described = {name for name, field in tables["leaves"](BuildOptions) if field.description}
+    described = {name for name, field, _ in tables["leaves"](BuildOptions) if field.description}
     assert not described & set(tables["MEANINGS"]), "These options describe themselves: remove them from MEANINGS."
 
 

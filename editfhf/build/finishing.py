@@ -127,7 +127,7 @@ def stage_counts(files: int, tally: Tally, scored: Scored) -> list[tuple[str, in
     """(stage, in, out) of every stage, in order."""
     counts = tally.counts
     kept = int((scored.result.status == 0).sum())
-    scores = scored.result.scores["mos"]
+    scores = scored.scores["mos"]
     return [
         ("files", files, files),
         ("pairs", counts["pairs_read"] + counts["pairs_refused"], counts["pairs_read"]),

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from editfhf.build.scoring import DEFAULT, SCORING, Paper, Scoring
 from editfhf.saliency import parse_sigma
 from mos.errors import UserError
 
@@ -42,22 +43,6 @@ class RegionOptions(_Section):
     reviewers: int = Field(3, ge=1, le=100, description="Distinct reviewers who must agree on one identical text.")
 
 
-class MosOptions(_Section):
-    """How ratings become scores."""
-
-    method: Literal["paper"] = "paper"
-    scale: tuple[float, float] = (1.0, 5.0)
-    outlier_sigma: float = Field(2.0, gt=0)
-    max_outlier_share: float = Field(0.05, ge=0, lt=1)
-    min_ratings: int = Field(2, ge=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> MosOptions:
-        if self.scale[0] >= self.scale[1]:
-            raise ValueError(f"scale must be [low, high] with low < high, but got {list(self.scale)}")
-        return self
-
-
 class SplitOptions(_Section):
     """How sources are dealt to the splits: whole sources, balanced over tasks and editors."""
 
@@ -82,7 +67,7 @@ class BuildOptions(_Section):
 
     saliency: SaliencyOptions = SaliencyOptions()
     regions: RegionOptions = RegionOptions()
-    mos: MosOptions = MosOptions()
+    mos: Scoring = Paper()
     split: SplitOptions = SplitOptions()
     images: ImageOptions = ImageOptions()
     shards: ShardOptions = ShardOptions()
@@ -94,7 +79,7 @@ class BuildOptions(_Section):
         return self.model_dump(mode="json")
 
 
-SECTIONS = frozenset(name for name, known in BuildOptions.model_fields.items() if isinstance(known.default, _Section))
+SECTIONS = frozenset(name for name, known in BuildOptions.model_fields.items() if isinstance(known.default, BaseModel))
 
 
 def read_options(path: Path | None, overrides: dict[str, Any] | None = None) -> BuildOptions:
@@ -135,13 +120,32 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _sentence(name: str, error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"])
+    parts, section = _located(error["loc"])
+    place = ".".join(parts)
+    if error["type"] == "union_tag_invalid":
+        return f"{name}: {place}.method: {_unknown_method(error['ctx']['tag'])}"
     if error["type"] != "extra_forbidden":
         return f"{name}: {place}: {error['msg'].removeprefix('Value error, ')}, but got {repr(error['input'])[:80]}"
-    section: Any = BuildOptions
-    for part in error["loc"][:-1]:
-        section = section.model_fields[part].annotation
     known = sorted(section.model_fields)
-    near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+    near = difflib.get_close_matches(parts[-1], known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{name}: unknown key {place!r}.{hint} Known here: {', '.join(known)}"
+
+
+def _unknown_method(given: str) -> str:
+    near = difflib.get_close_matches(given, SCORING, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"expected one of {', '.join(SCORING)}, but got {given[:80]!r}.{hint}"
+
+
+def _located(loc: tuple[Any, ...]) -> tuple[list[str], type[BaseModel]]:
+    """The keys to the place of an error, and the section that it is in; a scoring method is no key of the file."""
+    parts = [str(part) for part in loc]
+    if parts[0] == "mos":
+        method = parts.pop(1) if len(parts) > 1 else DEFAULT
+        return parts, SCORING.get(method, Paper)
+    section: type[BaseModel] = BuildOptions
+    for part in parts[:-1]:
+        known = section.model_fields.get(part)
+        section = type(known.default) if known is not None and isinstance(known.default, BaseModel) else section
+    return parts, section

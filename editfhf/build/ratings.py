@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from annotation.records import DIMENSIONS, Rating, Rejection
 from editfhf import features
-from editfhf.build.options import MosOptions
+from editfhf.build.scoring import Scoring
 from mos.errors import UserError
 from mos.estimate import STATUSES
 from mos.methods import score
-from mos.methods.paper import PaperOptions
+from mos.points import in_points
 from mos.result import Result
 from mos.table import Problem, Ratings, code, read_columns
 
@@ -138,19 +138,22 @@ class Scored:
     usable: np.ndarray
     result: Result
 
+    @property
+    def scores(self) -> pa.Table:
+        """`Result.scores` on 0 to 100, whatever the method."""
+        return in_points(self.result)
+
     def by_pair(self) -> dict[str, dict[str, tuple[float | None, float | None, int, str | None]]]:
         """(score, half-width of its interval, ratings behind it, reason when null) by pair and dimension."""
         found: dict[str, dict[str, tuple[float | None, float | None, int, str | None]]] = {}
-        columns = self.result.scores.select(
-            ["item", "dimension", "mos", "ci_low", "ci_high", "n", "reason"]
-        ).to_pydict()
+        columns = self.scores.select(["item", "dimension", "mos", "ci_low", "ci_high", "n", "reason"]).to_pydict()
         for item, dimension, mos, low, high, n, reason in zip(*columns.values(), strict=True):
             half = None if low is None else (high - low) / 2
             found.setdefault(item, {})[dimension] = (mos, half, n, reason)
         return found
 
 
-def score_ratings(rows: RatingRows, usable: set[str], options: MosOptions, reject: Reject) -> Scored:
+def score_ratings(rows: RatingRows, usable: set[str], options: Scoring, reject: Reject) -> Scored:
     """Check every rating and score those of usable pairs."""
     table = rows.table()
     ratings, problems = code(table, scale=options.scale, dimensions=DIMENSIONS)
@@ -158,14 +161,7 @@ def score_ratings(rows: RatingRows, usable: set[str], options: MosOptions, rejec
     labels = ratings.items.to_pylist()
     is_usable = np.array([label in usable for label in labels], bool)
     mask = is_usable[ratings.item] if len(ratings) else np.zeros(0, bool)
-    result = score(
-        ratings.select(mask),
-        PaperOptions(
-            outlier_sigma=options.outlier_sigma,
-            max_outlier_share=options.max_outlier_share,
-            min_ratings=options.min_ratings,
-        ),
-    )
+    result = score(ratings.select(mask), options)
     return Scored(table, ratings, mask, result)
 
 
@@ -195,7 +191,8 @@ def ratings_table(scored: Scored, people: Mapping[str, str], split: Mapping[str,
     status = np.full(count, len(STATUSES), np.int32)
     status[scored.usable] = result.status
     z = np.full(count, np.nan)
-    z[scored.usable] = result.value
+    if result.unit == "points":
+        z[scored.usable] = result.value
     names = pa.array([people[rater] for rater in ratings.raters.to_pylist()], pa.string())
     splits = pa.array([split.get(pair) for pair in ratings.items.to_pylist()], pa.string())
     statuses = pa.array([*STATUSES, "pair_rejected"])

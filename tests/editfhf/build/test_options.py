@@ -10,7 +10,10 @@ import yaml
 from pydantic import BaseModel
 
 from editfhf.build import BuildOptions, read_options
+from editfhf.build.scoring import SCORING
 from mos.errors import UserError
+from mos.methods import METHODS, method
+from mos.methods.paper import PaperOptions
 from tests.editfhf.build import building
 
 DEFAULTS = {
@@ -19,15 +22,38 @@ DEFAULTS = {
     "mos": {
         "method": "paper",
         "scale": [1.0, 5.0],
-        "outlier_sigma": 2.0,
-        "max_outlier_share": 0.05,
-        "min_ratings": 2,
+        **{name: value for name, value in PaperOptions().as_dict().items() if name != "method"},
     },
     "split": {"train": 4.0, "validation": 1.0, "test": 1.0, "seed": 0},
     "images": {"max_pixels": 2**26, "max_bytes": 64 * 2**20},
     "shards": {"megabytes": 64, "row_group": 25},
     "gallery": 24,
     "pseudonyms": True,
+}
+
+
+# One other value for every option of the paper's method.
+CHOSEN_READINGS = {
+    "min_ratings": 5,
+    "on_too_few": "fallback",
+    "interval": "normal",
+    "clip": True,
+    "confidence": 0.95,
+    "resamples": 200,
+    "seed": 3,
+    "normalise_scope": "pooled",
+    "z_ddof": 0,
+    "on_constant": "zero",
+    "outlier_sigma": 2.5,
+    "outlier_by": "rater",
+    "outlier_ddof": 0,
+    "strict": False,
+    "max_passes": 3,
+    "remove_outliers": False,
+    "max_outlier_share": 0.1,
+    "exclusion_scope": "dimension",
+    "reflag_after_exclusion": True,
+    "moments_from": "all",
 }
 
 
@@ -53,9 +79,7 @@ def test_every_option_can_be_said(tmp_path: Path) -> None:
         "mos": {
             "method": "paper",
             "scale": [0.0, 10.0],
-            "outlier_sigma": 2.5,
-            "max_outlier_share": 0.1,
-            "min_ratings": 5,
+            **CHOSEN_READINGS,
         },
         "split": {"train": 8.0, "validation": 0.0, "test": 2.0, "seed": 7},
         "images": {"max_pixels": 10_000, "max_bytes": 20_000},
@@ -65,6 +89,9 @@ def test_every_option_can_be_said(tmp_path: Path) -> None:
     }
     assert read(tmp_path, yaml.safe_dump(chosen)).as_dict() == chosen
     assert all(chosen[name] != default for name, default in DEFAULTS.items())
+    assert all(
+        CHOSEN_READINGS[name] != PaperOptions().as_dict()[name] for name in CHOSEN_READINGS.keys() - {"confidence"}
+    )
 
 
 def _options(model: type[BaseModel], before: str = "") -> list[tuple[str, str | None, Any]]:
@@ -93,6 +120,10 @@ def test_the_list_of_options_is_the_one_tested_here() -> None:
         ("saliency: {sigmas: 3px}", "Did you mean 'sigma'"),
         ("regions: {minsupport: 2}", "Did you mean 'min_support'"),
         ("mos: {outliersigma: 2}", "Did you mean 'outlier_sigma'"),
+        ("mos: {method: bt50}", "Did you mean 'bt500'"),
+        ("mos: {method: mean}", "expected one of paper, mos, zscore, bt500, correlation, p913, p910"),
+        ("mos: {method: bt500, max_shares: 0.1}", "Did you mean 'max_share'"),
+        ("mos: {method: bt500, outlier_sigma: 2}", "Known here: clip, confidence, ddof, denominator, "),
         ("split: {trian: 2}", "Did you mean 'train'"),
         ("images: {maxpixels: 2}", "Did you mean 'max_pixels'"),
         ("shards: {megabyte: 2}", "Did you mean 'megabytes'"),
@@ -123,12 +154,17 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one(tmp_path: Path, text
         ("regions: {max_flags: -1}", "regions.max_flags"),
         ("regions: {max_flags: 1.5}", "regions.max_flags"),
         ("mos: {method: mean}", "mos.method"),
+        ("mos: {method: null}", "mos.method"),
+        ("mos: paper", "mos"),
+        ("mos: [paper]", "mos"),
         ("mos: {scale: [5, 1]}", "mos"),
         ("mos: {scale: [1]}", "mos.scale"),
         ("mos: {scale: [1, .inf]}", "mos.scale"),
         ("mos: {outlier_sigma: 0}", "mos.outlier_sigma"),
         ("mos: {max_outlier_share: 5%}", "mos.max_outlier_share"),
         ("mos: {min_ratings: none}", "mos.min_ratings"),
+        ("mos: {confidence: 0.9}", "mos"),
+        ("mos: {method: bt500, zero_variance: never}", "mos.zero_variance"),
         ("split: {train: 0}", "split.train"),
         ("split: {test: -1}", "split.test"),
         ("split: {validation: .inf}", "split.validation"),
@@ -146,6 +182,20 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one(tmp_path: Path, text
 def test_a_value_out_of_range_is_named_with_what_came(tmp_path: Path, text: str, key: str) -> None:
     with pytest.raises(UserError, match=rf"build\.yaml: {key}.*but got"):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", SCORING)
+def test_every_method_can_be_named_and_has_its_own_defaults(tmp_path: Path, name: str) -> None:
+    expected = {"scale": [1.0, 5.0]} | method(name).options.checked({}).as_dict()
+    assert read(tmp_path, f"mos: {{method: {name}}}").as_dict()["mos"] == expected
+
+
+def test_every_method_there_is_can_be_named() -> None:
+    assert list(SCORING) == list(METHODS)
+
+
+def test_null_is_a_word_among_the_options_of_a_method(tmp_path: Path) -> None:
+    assert read(tmp_path, "mos: {on_too_few: null}") == read(tmp_path, "mos: {}")
 
 
 @pytest.mark.parametrize(
