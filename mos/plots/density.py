@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MANY = 3000  # points; more are drawn as a density
 _FEW = 500
+_SIZES = 5
 _LEVELS = 128
 _MISSING = (0.5, 0.5, 0.5, 0.3)
 
@@ -50,9 +51,8 @@ def cloud(axes: Axes, x: np.ndarray, y: np.ndarray, cells: tuple[int, int] = (50
     The limits of the axes, which must be set, are those of the cells.
     """
     places, items = np.unique(np.column_stack([x, y]).round(9), axis=0, return_counts=True)
-    if len(x) > _FEW and len(places) <= _FEW:
-        area = 6 + 60 * items / items.max()
-        axes.scatter(places[:, 0], places[:, 1], s=area, color=BLUE, alpha=0.6, linewidths=0, zorder=2)
+    if len(places) <= min(most, len(x) // 2):
+        _draw_places(axes, places, items)
         return
     if len(x) <= most:
         size, opacity = (3.4, 0.55) if len(x) <= _FEW else (2.6, 0.4)
@@ -72,3 +72,13 @@ def cloud(axes: Axes, x: np.ndarray, y: np.ndarray, cells: tuple[int, int] = (50
         interpolation="none",
         zorder=2,
     )
+
+
+def _draw_places(axes: Axes, places: np.ndarray, items: np.ndarray) -> None:
+    """places: [P, 2]; items: [P] points at each, shown by five sizes of dots."""
+    largest, smallest = (8.0, 2.4) if len(places) <= _FEW else (5.0, 1.6)
+    steps = np.ceil(_SIZES * np.sqrt(items / items.max()))
+    for step in range(1, _SIZES + 1):
+        at = places[steps == step]
+        size = smallest + (largest - smallest) * (step - 1) / (_SIZES - 1)
+        axes.plot(at[:, 0], at[:, 1], "o", color=BLUE, alpha=0.6, markersize=size, zorder=2)

@@ -44,14 +44,18 @@ def score_histograms(
     for (left, right), name, given, scores in zip(grid, dimensions, raw, final, strict=False):
         _draw(left, given, BLUE, "ratings")
         _draw(right, scores, GREEN, "items")
-        left.set_title(f"{short(name, 32)}: {len(given):,} ratings", parse_math=False)
-        right.set_title(f"{short(name, 26)}: {len(scores):,} items with a score", parse_math=False)
+        left.set_title(f"{short(name, 32)}: {_counted(len(given), 'rating')}", parse_math=False)
+        right.set_title(f"{short(name, 26)}: {_counted(len(scores), 'item')} with a score", parse_math=False)
     values = np.unique(np.concatenate([np.unique(given) for given in raw[:count]]))
     if 0 < len(values) <= _MAX_TICKS:
         grid[-1][0].set_xticks(values)
     grid[-1][0].set_xlabel("rating, units of the scale")
     grid[-1][1].set_xlabel(f"final score, {short(unit, 40)}")
     return figure
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _draw(axes: Axes, values: np.ndarray, colour: str, what: str) -> None:

@@ -43,7 +43,7 @@ def score_intervals(
     reading = (
         f"Items whose intervals ({100 * confidence:g} %) overlap much are not told apart. "
         + (f"Half of the items are known to ±{half:.2g} or better." if wide.any() else "No item has an interval.")
-        + left_out(int((~known).sum()), "items have no score and are")
+        + left_out(known, "items", "a score")
     )
     figure = sheet(_TITLE, reading, 3.8)
     axes = figure.add_subplot()

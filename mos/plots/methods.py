@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TITLE = "Scores by one method against another"
 _MAX_METHODS = 6
-_ROUNDING = 1e-12  # a difference below this share of the largest score is none
+_ROUNDING = 1e-11  # a difference below this share of the largest score is none
 
 
 class _Method(NamedTuple):
@@ -41,7 +41,7 @@ def method_scatter(methods: Sequence[str], units: Sequence[str], scores: np.ndar
     if len(methods) < 2:
         return nothing(_TITLE, "fewer than two methods")
     drawn = [
-        _Method(short(name, 16), short(unit, 22), values, _span(values))
+        _Method(short(name, 15), short(unit, 16), values, _span(values))
         for name, unit, values in zip(methods[:_MAX_METHODS], units, scores, strict=False)
     ]
     if np.isfinite(scores[: len(drawn)]).sum(axis=0).max(initial=0) < 2:
@@ -58,7 +58,7 @@ def method_scatter(methods: Sequence[str], units: Sequence[str], scores: np.ndar
     axes = figure.add_subplot()
     first, second = drawn
     _draw_pair(axes, first, second, MANY)
-    axes.set_title("     ".join(_figures(first, second)))
+    axes.set_title(" · ".join(_figures(first, second)))
     axes.set_xlabel(f"{first.name}, {first.unit}", parse_math=False)
     axes.set_ylabel(f"{second.name}, {second.unit}", parse_math=False)
     return figure
@@ -119,12 +119,17 @@ def _figures(one: _Method, other: _Method) -> list[str]:
     from scipy.stats import rankdata
 
     both = np.isfinite(one.scores) & np.isfinite(other.scores)
-    x, y = one.scores[both], other.scores[both]
+    x, y = (_clean(method.scores[both]) for method in (one, other))
     lines = [f"SRCC {_correlation(rankdata(x), rankdata(y))}", f"PLCC {_correlation(x, y)}"]
     if one.unit == other.unit and len(x):
-        largest = float(np.abs(x - y).max())
-        lines.append(f"max |Δ| {largest if largest > _ROUNDING * np.abs(x).max() else 0:.2g}")
+        lines.append(f"max |Δ| {np.abs(_clean(x - y, np.abs(x).max())).max():.2g}")
     return lines
+
+
+def _clean(values: np.ndarray, largest: float | None = None) -> np.ndarray:
+    """The values without the rounding that would part equal ones, and so their ranks."""
+    unit = _ROUNDING * (float(np.abs(values).max(initial=0)) if largest is None else float(largest))
+    return np.round(values / unit) * unit if unit > 0 else values
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> str:

@@ -54,10 +54,13 @@ def planning_curve(
 
 
 def _draw(axes: Axes, raters: np.ndarray, values: np.ndarray, colour: str, now: int | None, sign: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     known = np.isfinite(values)
     axes.plot(raters[known], values[known], color=colour, linewidth=2, marker="o" if known.sum() <= 30 else "")
     axes.set_xlabel("raters of each item")
-    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(0, 1.05 * float(raters.max()))
     if not known.any():
         axes.text(0.5, 0.5, "unknown", transform=axes.transAxes, ha="center")
     if now is not None and (at := np.flatnonzero(known & (raters == now))).size:

@@ -40,8 +40,7 @@ def bias_inconsistency(
         return nothing(_TITLE, "no rater has enough ratings")
     reading = (
         "Right of 0: scores higher than the others; left: lower. High up: ratings scatter much around what this rater "
-        "usually deviates. Names: the raters furthest from the rest."
-        + left_out(int((~known).sum()), "raters have too few ratings and are")
+        "usually deviates. Names: the raters furthest from the rest." + left_out(known, "raters", "ratings")
     )
     figure = sheet(_TITLE, reading, _HEIGHT)
     axes = figure.add_subplot()
@@ -55,7 +54,7 @@ def bias_inconsistency(
     if out.any():
         axes.plot(x[out], y[out], "X", color=VERMILION, markersize=7.5, label=f"excluded ({out.sum():,})")
     axes.axvline(0, color=SOFT, linewidth=0.9)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.04 * axes.get_ylim()[1])
     axes.set_xlim(axes.get_xlim())
     axes.set_xlabel("bias: mean of rating minus item score, in units of the scale")
     axes.set_ylabel("inconsistency: SD around the bias, units of the scale")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -54,16 +54,17 @@ def residual_map(item: np.ndarray, rater: np.ndarray, score: np.ndarray, raters:
         reading += f" Each column is the mean of about {items / columns:.0f} of {items:,} items."
     if rows < len(np.unique(rater[rated])):
         reading += f" Shown are the {rows} least consistent of {len(np.unique(rater[rated])):,} raters."
-    figure = sheet(_TITLE, reading, min(max(0.9 + 0.17 * rows, 2.2), 6.5))
-    grid = figure.add_gridspec(1, 2, width_ratios=(9, 1), wspace=0.01)
-    axes = figure.add_subplot(grid[0])
-    _draw_cells(figure, axes, table)
+    height = min(max(1.1 + 0.17 * rows, 1.9), 6.5)
+    figure = sheet(_TITLE, reading, height)
+    grid = figure.add_gridspec(2, 2, width_ratios=(9, 1), height_ratios=(0.09, height - 0.9))
+    axes = figure.add_subplot(grid[1, 0])
+    _draw_cells(axes, figure.add_subplot(grid[0, 0]), table)
     if rows <= _MAX_NAMED:
         name_rows(axes, list(range(rows)), [short(raters[at], 20) for at in table.order])
     else:
         axes.set_yticks([])
         axes.set_ylabel(f"{rows} raters, least consistent on top")
-    _draw_spread(figure.add_subplot(grid[1], sharey=axes), table.spread)
+    _draw_spread(figure.add_subplot(grid[1, 1], sharey=axes), table.spread)
     return figure
 
 
@@ -89,7 +90,8 @@ def _table(item: np.ndarray, rater: np.ndarray, score: np.ndarray, raters: int) 
     return _Table(cells, moments(means.mean[ranked], column[ranked], columns).mean, order, spread[order])
 
 
-def _draw_cells(figure: Figure, axes: Axes, table: _Table) -> None:
+def _draw_cells(axes: Axes, beside: Axes, table: _Table) -> None:
+    from matplotlib.colorbar import Colorbar
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     columns = table.cells.shape[1]
@@ -105,8 +107,9 @@ def _draw_cells(figure: Figure, axes: Axes, table: _Table) -> None:
     axes.set_xticks(sorted({int(at) for at in ticks if 0 <= at < columns}))
     decimals = _decimals(float(np.ptp(table.mean)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{table.mean[round(at)]:.{decimals}f}"))
-    beyond = "both" if sizes.max() > limit else "neither"
-    bar = figure.colorbar(image, ax=axes, location="top", fraction=0.045, aspect=50, pad=0.01, extend=beyond)
+    beyond: Literal["both", "neither"] = "both" if sizes.max() > limit else "neither"
+    bar = Colorbar(beside, image, orientation="horizontal", ticklocation="top", extend=beyond, extendfrac=0.02)
+    bar.locator = MaxNLocator(9)
     bar.set_label("rating minus the item's mean, in units of the scale")
     if bar.solids is not None:
         bar.solids.set_rasterized(True)  # faint neighbours drawn as shapes would show seams

@@ -36,8 +36,9 @@ def flagged_shares(
     within = np.count_nonzero(excluded[order] & (share[order] <= band[order, 1]))
     reading = (
         "Grey: where 95 % of raters would lie if all were alike. An excluded rater within the grey may be honest and "
-        f"unlucky: here {within:,} of {np.count_nonzero(excluded[order]):,}."
-        + left_out(int((~known).sum()), "raters have no ratings and are")
+        "unlucky"
+        + (f": here {within:,} of {np.count_nonzero(excluded[order]):,}." if excluded[order].any() else ".")
+        + left_out(known, "raters", "ratings")
     )
     figure = sheet(_TITLE, reading, 3.7)
     axes = figure.add_subplot()
@@ -74,7 +75,7 @@ def _draw(axes: Axes, share: np.ndarray, band: np.ndarray, out: np.ndarray) -> N
 
 def _list_highest(axes: Axes, raters: list[str], share: np.ndarray) -> None:
     """The names that have no room below the axis, in the corner that falling shares leave empty."""
-    lines = [f"{short(name, 20)}  {100 * value:.3g} %" for name, value in zip(raters, share, strict=False)]
+    lines = [f"{short(name, 20)}: {100 * value:.3g} %" for name, value in zip(raters, share, strict=False)]
     text = "most flagged\n" + "\n".join(lines)
     axes.text(
         0.99, 0.97, text, transform=axes.transAxes, ha="right", va="top", size=SMALL, linespacing=1.35, parse_math=False

@@ -29,8 +29,7 @@ def sos_scatter(mean: np.ndarray, sd: np.ndarray, scale: tuple[float, float], a:
         return nothing(_TITLE, "no item has two ratings" if low < high else "the scale has no width")
     reading = (
         "Each point is an item (larger or darker: several). At the ends of the scale raters can but agree; in the "
-        "middle a high point is an item that they see differently."
-        + left_out(int((~known).sum()), "items have fewer than two ratings and are")
+        "middle a high point is an item that they see differently." + left_out(known, "items", "two ratings")
     )
     figure = sheet(_TITLE, reading, 3.9)
     axes = figure.add_subplot()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -115,6 +117,7 @@ def fix_layout(figure: Figure) -> float:
 def nothing(title: str, reason: str) -> Figure:
     """What stands in place of a plot that has no data; reason: half a sentence, such as 'no ratings'."""
     figure = sheet(title, "", 0.6)
+    fix_layout(figure)
     figure.text(0.5, 0.3 / figure.get_figheight(), f"Nothing to show: {reason}.", color=SOFT, ha="center", va="center")
     return figure
 
@@ -139,10 +142,11 @@ def name_columns(axes: Axes, columns: list[float], names: list[str]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def left_out(missing: int, what: str) -> str:
-    """A sentence to append about what is not shown; empty where nothing is missing.
+def left_out(shown: np.ndarray, what: str, wanting: str) -> str:
+    """A sentence to append about what is not `shown` [N] bool; empty where nothing is missing.
 
-    >>> left_out(3, "items have no score and are")
-    ' 3 items have no score and are not shown.'
+    >>> left_out(np.array([True, False]), "items", "a score")
+    ' Not shown for want of a score: 1 of 2 items.'
     """
-    return f" {missing:,} {what} not shown." if missing else ""
+    missing = len(shown) - np.count_nonzero(shown)
+    return f" Not shown for want of {wanting}: {missing:,} of {len(shown):,} {what}." if missing else ""
