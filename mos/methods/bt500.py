@@ -111,17 +111,16 @@ def screen(ratings: Ratings, value: np.ndarray, options: KurtosisOptions) -> Scr
     """Apply the rule to `value` [N]; options as they are."""
     dimensions = len(ratings.dimensions)
     shape = len(ratings.raters), dimensions
-    group, groups, times = _presentations(ratings, options)
+    group, groups, _ = _presentations(ratings, options.pool_repetitions)
     flags = bt500.flag_ratings(value, group, groups, ddof=options.ddof, zero_variance=options.zero_variance)
     pooled = options.exclusion_scope == "pooled"
     key, raters = (ratings.rater, shape[0]) if pooled else (ratings.rater_keys(), shape[0] * dimensions)
-    shown = _shown(flags.presentations.n, dimensions, times, shape[0], pooled)
     verdicts = bt500.judge_raters(
         key,
         raters,
         flags.high,
         flags.low,
-        shown if options.denominator == "all" else None,
+        _shown(ratings, pooled) if options.denominator == "all" else None,
         Fraction(options.max_share),
         Fraction(options.max_balance),
     )
@@ -133,28 +132,32 @@ def screen(ratings: Ratings, value: np.ndarray, options: KurtosisOptions) -> Scr
     return Screened(verdicts, excluded, pooled, np.flatnonzero(flags.high | flags.low))
 
 
-def _presentations(ratings: Ratings, options: KurtosisOptions) -> tuple[np.ndarray, int, int]:
+def _presentations(ratings: Ratings, pool_repetitions: bool) -> tuple[np.ndarray, int, int]:
     """[N] which presentation a rating is of, how many there may be, and how many of an item in a dimension."""
-    times = 1 if options.pool_repetitions else ratings.repetitions
+    times = 1 if pool_repetitions else ratings.repetitions
     group, groups = ratings.groups(), len(ratings.items) * len(ratings.dimensions)
     if times == 1:
         return group, groups, 1
     return group.astype(np.int64) * times + ratings.repetition, groups * times, times
 
 
-def _shown(n: np.ndarray, dimensions: int, times: int, raters: int, pooled: bool) -> np.ndarray:
-    """How many presentations there were for every rater, or for every rater and dimension."""
-    shown = (n > 0).reshape(-1, dimensions, times).sum(axis=(0, 2)) if dimensions else np.zeros(0, np.int64)
+def _shown(ratings: Ratings, pooled: bool) -> np.ndarray:
+    """How many presentations, every repetition one, there were for every rater, or for every rater and dimension."""
+    group, groups, times = _presentations(ratings, pool_repetitions=False)
+    there = np.zeros(groups, bool)
+    there[group] = True
+    dimensions, raters = len(ratings.dimensions), len(ratings.raters)
+    shown = there.reshape(len(ratings.items), dimensions, times).sum(axis=(0, 2))
     return np.full(raters, shown.sum()) if pooled else np.tile(shown, raters)
 
 
 def _null(ratings: Ratings, given: np.ndarray, options: KurtosisOptions) -> Null:
-    group, groups, times = _presentations(ratings, options)
+    group, groups, times = _presentations(ratings, options.pool_repetitions)
     size = np.bincount(group, minlength=groups)
     chance = flag_probability(size, options.ddof)
     shape = len(ratings.raters), len(ratings.dimensions)
     pooled = options.exclusion_scope == "pooled"
-    seen = _shown(size, shape[1], times, shape[0], pooled) if options.denominator == "all" else None
+    seen = _shown(ratings, pooled) if options.denominator == "all" else None
     limits = Fraction(options.max_share), Fraction(options.max_balance), seen
     n = given.reshape(shape).sum(axis=1)
     share = expected_shares(ratings.rater, n, group, chance)
