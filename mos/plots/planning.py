@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mos.plots.names import short
-from mos.plots.style import BLUE, GREEN, SMALL, SOFT, look, nothing, sheet
+from mos.plots.style import BLUE, GREEN, SOFT, look, nothing, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,21 +39,21 @@ def planning_curve(
     )
     figure = sheet(_TITLE, reading, 3.3)
     left, right = figure.subplots(1, 2)
-    _draw(left, raters, half_width, BLUE, now, "±")
-    left.set_title("precision of one item")
+    _draw(left, raters, half_width, BLUE, now, "precision of an item", "±")
     left.set_ylabel(f"half-width ({100 * confidence:g} %), {short(unit, 24)}")
     # At two raters the t interval is wider than any scale; it would flatten the rest of the curve.
     least = _LEAST if now is None else min(_LEAST, now)
     usual = half_width[np.isfinite(half_width) & (raters >= least)]
     left.set_ylim(0, 1.15 * float(usual.max()) if usual.size and usual.max() > 0 else None)
-    _draw(right, raters, reliability, GREEN, now, "")
-    right.set_title("reliability of the scores")
+    _draw(right, raters, reliability, GREEN, now, "reliability", "")
     right.set_ylabel("reliability, 0 to 1")
     right.set_ylim(min(0.0, float(np.nanmin(reliability, initial=0))), 1.01)
     return figure
 
 
-def _draw(axes: Axes, raters: np.ndarray, values: np.ndarray, colour: str, now: int | None, sign: str) -> None:
+def _draw(
+    axes: Axes, raters: np.ndarray, values: np.ndarray, colour: str, now: int | None, what: str, sign: str
+) -> None:
     from matplotlib.ticker import MaxNLocator
 
     known = np.isfinite(values)
@@ -63,16 +63,10 @@ def _draw(axes: Axes, raters: np.ndarray, values: np.ndarray, colour: str, now: 
     axes.set_xlim(0, 1.05 * float(raters.max()))
     if not known.any():
         axes.text(0.5, 0.5, "unknown", transform=axes.transAxes, ha="center")
+    title = what
     if now is not None and (at := np.flatnonzero(known & (raters == now))).size:
         value = float(values[at[0]])
-        side = 1 if now < 0.6 * raters.max() else -1
         axes.plot([now, now], [0, value], color=SOFT, linewidth=0.9, linestyle="--")
         axes.plot([now], [value], "o", color=colour, markersize=8)
-        axes.annotate(
-            f"now: {now} raters, {sign}{value:.2g}",
-            (now, value),
-            (8 * side, 8),
-            textcoords="offset points",
-            size=SMALL,
-            ha="left" if side > 0 else "right",
-        )
+        title = f"{what}: {sign}{value:.2g} with {now} raters now"
+    axes.set_title(title)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Draw = Callable[[], "Figure"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def every_plot() -> Callable[[Sequence[str]], dict[str, Draw]]:
     """From six names, used for raters, items, dimensions, methods, groups and units, to all plots."""
     return _every_plot

@@ -232,6 +232,6 @@ class TestCurves:
         left, right = planning_curve(raters, width, reliability, "points", now=4).axes
         np.testing.assert_array_equal(left.get_lines()[0].get_data(), [raters, width])
         np.testing.assert_array_equal(right.get_lines()[0].get_data(), [raters, reliability])
-        assert [text.get_text() for text in left.texts] == ["now: 4 raters, ±0.5"]
-        assert [text.get_text() for text in right.texts] == ["now: 4 raters, 0.75"]
+        assert left.get_title(loc="left") == "precision of an item: ±0.5 with 4 raters now"
+        assert right.get_title(loc="left") == "reliability: 0.75 with 4 raters now"
         assert left.get_ylim()[1] >= 0.5

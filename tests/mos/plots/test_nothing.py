@@ -74,9 +74,7 @@ def test_nothing_to_compare_or_to_plan_by() -> None:
     assert says(planning_curve(NONE, NONE, NONE, "points"), reason)
 
 
-@pytest.mark.parametrize("items", [1, 2])
-@pytest.mark.parametrize("raters", [1, 2])
-@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize(("items", "raters", "constant"), [(1, 1, True), (1, 2, False), (2, 1, False), (2, 2, True)])
 def test_one_or_two_of_anything_are_drawn(items: int, raters: int, constant: bool) -> None:
     item, rater = (axis.ravel() for axis in np.indices((items, raters)))
     score = np.full(len(item), 3.0) if constant else 1.0 + np.arange(len(item))
