@@ -67,4 +67,4 @@ def demand_scores(study: Study, result: Result) -> None:
     if not result.summary["scores"]:
         few = f"no item has the {result.options['min_ratings']} ratings that a score needs."
         why = next((told for told in result.summary["warnings"] if told.startswith("None of")), f"No scores: {few}")
-        raise UserError(f"{study.path}: {why} `editfhf mos screen` shows what was left out.")
+        raise UserError(f"{study.name}: {why} `editfhf mos screen` shows what was left out.")

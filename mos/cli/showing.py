@@ -63,12 +63,12 @@ def printable(text: str) -> str:
 
 
 def provenance(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:
-    """How a result came about: the input's digest, the scale, the resolved options."""
+    """How a result came about: the digests of the input, the scale, the resolved options."""
     ratings = study.ratings
     return {
-        "input": {"file": study.path.name, "sha256": study.digest, "ratings": len(ratings)},
+        "input": {"name": study.name, "sha256": study.digests(), "ratings": len(ratings)},
         "scale": list(ratings.scale),
-        "rows_set_aside": len(study.problems),
+        "rows_set_aside": len(study.asides),
         "notes": study.notes,
         "options": dict(options),
     }

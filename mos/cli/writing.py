@@ -82,13 +82,13 @@ def replace_with(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def write_rejected(path: Path, table: Path, problems: Sequence[Problem]) -> None:
+def write_rejected(path: Path, asides: Sequence[tuple[Path, Problem]]) -> None:
     """A JSON line for every row set aside: file, row, reason, message.  Replaces a list of an earlier run only."""
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UserError(f"{path}: expected the name of a file in a folder that exists.")
     if path.exists() and not _is_list(path):
         raise UserError(f"{path} is no list of rejected rows and is not overwritten; choose another name.")
-    lines = [{"file": table.name, "row": p.row, "reason": p.reason, "message": p.message} for p in problems]
+    lines = [{"file": file.name, "row": p.row, "reason": p.reason, "message": p.message} for file, p in asides]
     replace_with(path, b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines))
 
 

@@ -70,7 +70,7 @@ def render(
         _environment()
         .get_template("page.html")
         .render(
-            title=made["input"]["file"],
+            title=made["input"]["name"],
             method=result.options["method"],
             what=METHODS[result.options["method"]],
             unit=unit_of(result),

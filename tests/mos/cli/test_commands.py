@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,8 @@ def test_score_writes_what_the_method_gives(run: Run, study: Path, tmp_path: Pat
     assert [int(row["n"]) for row in found] == expected["n"].to_pylist()
     made = json.loads((tmp_path / "scores.provenance.json").read_text())
     assert made["options"] == score(code(read_columns(study)[0], (1, 5))[0], method).options
-    assert (made["scale"], made["input"]["file"], made["input"]["ratings"]) == ([1.0, 5.0], "ratings.csv", 960)
+    assert (made["scale"], made["input"]["name"], made["input"]["ratings"]) == ([1.0, 5.0], "ratings.csv", 960)
+    assert made["input"]["sha256"] == {"ratings.csv": hashlib.sha256(study.read_bytes()).hexdigest()}
 
 
 def test_score_writes_ledger_and_raters_beside_it(run: Run, study: Path, tmp_path: Path) -> None:
@@ -167,3 +169,16 @@ def test_help_has_examples(run: Run, command: str) -> None:
     shown = run(command, "--help")
     assert shown.status == 0
     assert f"editfhf mos {command}" in shown.out
+
+
+def test_several_files_are_one_study(run: Run, study: Path, tmp_path: Path) -> None:
+    header, *lines = study.read_text().splitlines()
+    parts = [tmp_path / name for name in ("one.csv", "two.csv")]
+    for path, rows in zip(parts, (lines[:300], lines[300:]), strict=True):
+        path.write_text("\n".join([header, *rows]) + "\n")
+    whole, pieces = (json.loads(run("score", *tables, "--json").out) for tables in ([study], parts))
+    assert pieces["scores"] == whole["scores"]
+    assert list(pieces["input"]["sha256"]) == ["one.csv", "two.csv"]
+    twice = run("score", *parts, parts[0]).error
+    assert "300 rows cannot be used" in twice
+    assert "(one.csv, row 2)" in twice
