@@ -13,6 +13,7 @@ import yaml
 from annotation import flaws
 from annotation.records import DIMENSIONS, KINDS
 from annotation.tasks import groups, tasks
+from editfhf import card_scoring
 from editfhf.card_metadata import metadata, one_line
 from editfhf.features import SPLITS, Feature, columns
 from editfhf.manifest import MANIFEST, shards
@@ -155,7 +156,8 @@ def _closed_lists() -> str:
 def _method(manifest: Mapping[str, Any]) -> str:
     options = manifest.get("options", {})
     saliency, regions = options.get("saliency", {}), options.get("regions", {})
-    mos, split = options.get("mos", {}), options.get("split", {})
+    split, made = options.get("split", {}), card_scoring.scoring(options.get("mos", {}))
+    scores = "\n".join(f"- **{title}.** {text}" for title, text in card_scoring.how(made).items())
     shares = " : ".join(f"{split[name]:g}" if name in split else "?" for name in SPLITS)
     return f"""## How it was built
 
@@ -170,13 +172,9 @@ is discarded, with its disks.
 (x_k, y_k) adds exp(-((x - x_k)² + (y - y_k)²) / (2 sigma²)) at pixel centres (integer + 0.5), with sigma = \
 {escape(saliency.get("sigma", "?"))} and profile `{saliency.get("profile", "?")}`; the sum is divided by its maximum, \
 which is kept as the peak. Without a disk the map is zero everywhere.
-- **Screening of ratings.** Per image and dimension, a rating further than {_number(mos.get("outlier_sigma"))} sample \
-standard deviations (n - 1) from the mean is an outlier and is left out. A rater with more than \
-{_percent(mos.get("max_outlier_share"))} outliers over all dimensions is left out altogether.
-- **Scores** (Eq. 1 of the paper, method `{mos.get("method", "?")}`). A rater's retained ratings s of one dimension \
-become z = (s - mean) / standard deviation (n - 1); an image's z is the mean over its raters, its score \
-100 (z + 3) / 6, not clipped. `overall` = perceptual_quality^0.3 · instruction_following^0.4 · visual_consistency^0.3 \
-(Eq. 5), a negative score counting as 0.
+{scores}
+- **Overall.** `overall` = perceptual_quality^0.3 · instruction_following^0.4 · visual_consistency^0.3 (Eq. 5 of the \
+paper), a negative score counting as 0.
 - **Splits.** Whole sources, train : validation : test = {shares}, balanced over tasks and editors, seed \
 {split.get("seed", "?")}. No source is in two splits."""
 
@@ -210,15 +208,26 @@ def _raters(manifest: Mapping[str, Any]) -> str:
     fates = ", ".join(f"{escape(name)} {count:,}" for name, count in scores["ratings_by_status"].items() if count)
     reasons = ", ".join(f"{escape(name)} {count:,}" for name, count in sorted(scores["raters_by_reason"].items()))
     text = (
-        f"## Raters\n\n{scores['raters']:,} raters gave {scores['ratings']:,} ratings ({fates}). "
-        f"{scores['outlier_share']:.1%} of the ratings are outliers; raters who were all alike, with normally "
-        f"distributed disagreement, would have {scores['expected_outlier_share']:.1%} by chance alone. "
+        f"## Raters\n\n{scores['raters']:,} raters gave {scores['ratings']:,} ratings ({fates}). {_outliers(scores)}"
         f"{scores['raters_excluded']:,} raters were left out altogether" + (f" ({reasons})" if reasons else "") + ". "
         "To be left out is no proof of carelessness: every rating and its fate is in the table `ratings`, every rater "
         "in `annotators`."
     )
     warnings = "\n".join(f"- {escape(warning)}" for warning in scores.get("warnings", []))
     return f"{text}\n\n{warnings}" if warnings else text
+
+
+def _outliers(scores: Mapping[str, Any]) -> str:
+    share, expected = scores.get("outlier_share"), scores.get("expected_outlier_share")
+    if share is None:
+        return ""
+    alike = (
+        ""
+        if expected is None
+        else f"; raters who were all alike, with normally distributed disagreement, would have {expected:.1%} by "
+        "chance alone"
+    )
+    return f"{share:.1%} of the ratings are outliers, which count against their raters{alike}. "
 
 
 def _figures(manifest: Mapping[str, Any]) -> str:
@@ -228,11 +237,11 @@ def _figures(manifest: Mapping[str, Any]) -> str:
 
 
 def _limits(manifest: Mapping[str, Any]) -> str:
-    outside = (manifest.get("scores") or {}).get("scores_out_of_range", 0)
+    made = card_scoring.scoring(manifest.get("options", {}).get("mos", {}))
+    comparable = card_scoring.limits(made, (manifest.get("scores") or {}).get("scores_out_of_range", 0))
     return f"""## Limits
 
-- A score is relative to the raters and the images of this study (z-scores): scores of two datasets are not on one \
-scale, and a score can lie below 0 or above 100 ({outside:,} here do).
+- {comparable}
 - A saliency map is divided by its own maximum, so that two maps compare only after multiplying by their peaks; the \
 stored map has 256 levels.
 - An image without a region is one in which the annotators agreed on no flaw, which is less than having none.
@@ -263,14 +272,6 @@ def _provenance(manifest: Mapping[str, Any]) -> str:
         f"bytes. [{MANIFEST}]({MANIFEST}) holds the digest of every input and output and all options; "
         "`editfhf validate` checks them."
     )
-
-
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:g}"
-
-
-def _percent(share: float | None) -> str:
-    return "?" if share is None else f"{share * 100:g} %"
 
 
 def _bytes(count: int) -> str:

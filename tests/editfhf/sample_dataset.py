@@ -185,7 +185,7 @@ def _manifest(made: Tables, outputs: list[dict[str, Any]], corpus: dict[str, Any
     options = {
         "saliency": {"sigma": "H/40", "profile": "gaussian"},
         "regions": {"min_support": 2, "iou": 0.5, "max_flags": 3, "reviewers": 3},
-        "mos": {"method": "paper", "outlier_sigma": 2.0, "max_outlier_share": 0.05},
+        "mos": {"method": "paper", "scale": [1.0, 5.0]},
         "split": {"train": 4.0, "validation": 1.0, "test": 1.0, "seed": 0},
     }
     return {
