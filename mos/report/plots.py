@@ -11,6 +11,7 @@ import pyarrow as pa
 from mos import plots
 from mos.agreement import Agreement, spearman_brown
 from mos.arrow import nulls, plain
+from mos.errors import UserError
 from mos.plots import svg
 from mos.points import in_points
 from mos.ratings import Ratings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_METHODS = 6
+_MOST_PLANNED = 60
 
 
 def drawn(figures: Iterator[tuple[str, Figure]]) -> dict[str, str]:
@@ -80,6 +82,9 @@ def of_dimension(
         f"halves-{tag}",
         plots.split_half_curve(curve.raters, curve.mean, curve.low, curve.high, _extrapolated(ratings, agreement)),
     )
+    planned = _planned(ratings, position)
+    if planned is not None:
+        yield f"planning-{tag}", plots.planning_curve(*planned, "units of the scale", confidence)
     if compared:
         results = dict(list({result.options["method"]: result, **compared}.items())[:_MOST_METHODS])
         scores = np.stack([values(in_points(each)["mos"])[here] for each in results.values()])
@@ -87,6 +92,23 @@ def of_dimension(
             f"methods-{tag}",
             plots.method_scatter(list(results), [_scaled(each) for each in results.values()], scores),
         )
+
+
+def _planned(ratings: Ratings, position: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Numbers of raters, the half-widths and reliabilities that they would give; None where the study cannot tell."""
+    from mos.planning import from_ratings, half_width, reliability
+
+    try:
+        pilot = from_ratings(ratings, ratings.dimensions[position].as_py())
+    except UserError:
+        return None
+    if not pilot.sd > 0:
+        return None
+    counts = np.arange(2, _MOST_PLANNED + 1)
+    widths = np.array([half_width(pilot.sd, int(count)) for count in counts])
+    single = pilot.consistency
+    sure = [reliability(single, int(count)) if 0 < single < 1 else np.nan for count in counts]
+    return counts, widths, np.array(sure)
 
 
 def _extrapolated(ratings: Ratings, agreement: Agreement) -> tuple[np.ndarray, np.ndarray] | None:

@@ -151,7 +151,7 @@ def test_report_is_one_page_on_its_own(run: Run, study: Path, tmp_path: Path) ->
         assert run("report", study, "--scale", 1, 5, "--out", page).status == 0
     assert pages[0].read_bytes() == pages[1].read_bytes()
     text = pages[0].read_text()
-    assert text.count("<svg") == 4 + 2 * 5
+    assert text.count("<svg") == 4 + 2 * 6
     assert "anna11" in text
     assert not any(word in text for word in ('src="http', 'href="http', "<script"))
 
