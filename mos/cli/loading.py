@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from mos.arrow import numbers, texts
 from mos.cli.writing import write_rejected
 from mos.errors import UserError
 from mos.problem import Problem
-from mos.ratings import Ratings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mos.ratings import Ratings
 
 READERS = "mos.readers"  # entry points: file suffix without its dot -> function from path to table and problems
 HARMLESS = frozenset({"byte_order_mark"})
@@ -130,6 +129,12 @@ def _read(path: Path, names: Mapping[str, str]) -> tuple[pa.Table, list[Problem]
 
 def _joined(paths: Sequence[Path], tables: Sequence[pa.Table]) -> pa.Table:
     """The tables one after another, with a column `file`; columns of different types as text."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from mos.arrow import numbers, texts
+
     if len(tables) == 1:
         return tables[0]
     columns = tables[0].column_names
