@@ -98,6 +98,10 @@ def _annotators() -> dict[str, Feature]:
         "expected_share": DOUBLE,
         "excluded": BOOL,
         "reason": STRING,
+        "excluded_in": STRING,
+        "rule": STRING,
+        "statistic": DOUBLE,
+        "threshold": DOUBLE,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ import numpy as np
 import orjson
 import PIL
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from annotation.records import Rejection
 from editfhf import __version__, features
@@ -52,30 +52,40 @@ def write_config(folder: Path, config: str, pieces: Iterable[pa.Table]) -> dict[
 def annotators_table(scored: Scored, tally: Tally, people: Mapping[str, str]) -> pa.Table:
     """The config "annotators": one row a person, whatever they did."""
     raters = {row["rater"]: row for row in scored.result.raters.to_pylist()}
+    decisions = _decisions(scored)
+    counted = 0 if scored.result.summary["outlier_share"] is not None else None
+    unrated = {"n": 0, "outliers": counted, "excluded": False, **dict.fromkeys(JUDGED)}
     rows = []
     for person in sorted(people, key=lambda person: people[person]):
-        done, rater = tally.people.get(people[person], Counter()), raters.get(person)
-        rated = rater is not None and rater["n"] > 0
+        done, rater = tally.people.get(people[person], Counter()), raters.get(person, unrated)
+        decision = decisions.get(person, {})
         rows.append(
             {
                 "annotator_id": people[person],
                 **{name: done[name] for name in PERSON_COUNTS},
-                "ratings": rater["n"] if rater else 0,
-                "outliers": rater["outliers"] if rater else 0,
-                "outlier_share": _finite(rater["share"]) if rater else None,
-                "expected_share": _finite(rater["expected_share"]) if rater else None,
-                "excluded": bool(rater["excluded"]) if rater and rated else False,
-                "reason": rater["reason"] if rater and rated else None,
+                "ratings": rater["n"],
+                "outliers": rater["outliers"],
+                "outlier_share": rater["share"],
+                "expected_share": rater["expected_share"],
+                "excluded": rater["excluded"],
+                "reason": rater["reason"] if rater["n"] > 0 else None,
+                "excluded_in": rater["excluded_in"],
+                **{name: decision.get(name) for name in DECISION},
             }
         )
     return pa.Table.from_pylist(rows, schema=features.schema("annotators"))
 
 
 PERSON_COUNTS = ("regional_annotations", "boxes", "boxes_accepted", "disks", "rationales", "flags")
+JUDGED = ("share", "expected_share", "reason", "excluded_in")
+DECISION = ("rule", "statistic", "threshold")
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _decisions(scored: Scored) -> dict[str, dict[str, Any]]:
+    """The first line of the ledger about each rater who has one."""
+    ledger = scored.result.ledger()
+    lines = ledger.filter(pc.equal(ledger["what"], "rater")).to_pylist()
+    return {line["rater"]: line for line in reversed(lines)}
 
 
 def under_pseudonyms(rejections: Iterable[tuple[Rejection, bool]], people: Mapping[str, str]) -> Iterator[Rejection]:

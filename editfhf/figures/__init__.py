@@ -13,7 +13,8 @@ __all__ = ["Drawing", "drawings", "stylesheet", "write"]
 
 
 def drawings(statistics: Statistics) -> dict[str, Drawing]:
-    """Every figure by name, in the order in which they tell the story."""
+    """Every figure by name, in the order in which they tell the story; of raters only where something is counted."""
+    counted = any(rater.outlier_share is not None for rater in statistics.raters)
     return {
         "stages": losses.stages(statistics),
         "score_distributions": scores.distributions(statistics),
@@ -22,7 +23,7 @@ def drawings(statistics: Statistics) -> dict[str, Drawing]:
         "flaw_types": flaws.flaw_types(statistics),
         "regions_per_image": flaws.regions_per_image(statistics),
         "mean_saliency": flaws.saliency(statistics),
-        "raters": losses.raters(statistics),
+        **({"raters": losses.raters(statistics)} if counted else {}),
     }
 
 

@@ -14,15 +14,13 @@ _LEFT, _RIGHT = 120.0, 440.0
 
 
 def raters(statistics: Statistics) -> Drawing:
-    """Outlier share of every rater beside the limit and the share expected of an honest one."""
+    """Outlier share of every rater beside the limit, where there is one, and the share expected of an honest one."""
     rated = [rater for rater in statistics.raters if rater.ratings and rater.outlier_share is not None]
     rated.sort(key=lambda rater: (-(rater.outlier_share or 0), rater.annotator_id))
     shown = rated[:MOST_RATERS]
     row, top = 17.0, 66.0
     bottom = top + row * max(len(shown), 1)
-    drawing = Drawing(
-        "Outlier share of raters", "Outlier share of each rater with the limit and the null band.", bottom + 40
-    )
+    drawing = Drawing("Outlier share of raters", "Outlier share of each rater with the null band.", bottom + 40)
     drawing.heading()
     drawing.legend(
         14,
@@ -31,16 +29,19 @@ def raters(statistics: Statistics) -> Drawing:
     )
     limit = statistics.outlier_limit
     ends = [value for rater in shown for value in (rater.outlier_share, rater.null_high) if value is not None]
-    high = max(0.01, min(max([limit, *ends]) * 1.08, limit * SCALE_CUT))
+    high = max(0.01, max([*ends, limit or 0.0]) * 1.08)
+    if limit:
+        high = max(0.01, min(high, limit * SCALE_CUT))
     for tick in ticks(0, high, 6):
         x = _across(tick, high)
         drawing.line(x, top, x, bottom)
         drawing.text(x, bottom + 15, percent(tick, 0 if high > 0.06 else 1), "soft small", "middle")
     for k, rater in enumerate(shown):
         _rater(drawing, top + row * (k + 0.5), rater, high)
-    x = _across(limit, high)
-    drawing.line(x, top - 4, x, bottom, "limit")
-    drawing.text(x + 4, top - 1, f"limit {rule(limit)}", "excluded small")
+    if limit is not None:
+        x = _across(limit, high)
+        drawing.line(x, top - 4, x, bottom, "limit")
+        drawing.text(x + 4, top - 1, f"limit {rule(limit)}", "excluded small")
     rest = f" ({len(rated) - len(shown):,} more below)" if len(rated) > len(shown) else ""
     label = f"share of the rater's ratings that are outliers{rest}"
     drawing.text((_LEFT + _RIGHT) / 2, bottom + 31, label, "soft small", "middle")

@@ -49,14 +49,21 @@ def _share(part: int, whole: int) -> str:
 def screening(statistics: Statistics) -> str:
     """One plain sentence on what the exclusion rule costs in honest raters; empty where it is not known."""
     rated = [rater for rater in statistics.raters if rater.ratings and rater.expected_share is not None]
-    if not rated or statistics.expected_exclusions is None:
+    limit, expected = statistics.outlier_limit, statistics.expected_exclusions
+    if not rated or limit is None or expected is None:
         return ""
+    options = statistics.scoring["options"]
+    paper = options["method"] == "paper"
+    named = f"the rule of {rule(limit)}" if paper else f"the rule of BT.500 ({rule(limit)})"
+    excluded = statistics.scoring.get("exclusions", sum(rater.excluded for rater in rated))
+    where, happened = "", f"It left out {excluded:,}"
+    if options.get("exclusion_scope") == "dimension":
+        where, happened = " from a dimension", f"It did so {excluded:,} times"
     share = sum((rater.expected_share or 0) * rater.ratings for rater in rated) / sum(rater.ratings for rater in rated)
     return (
         f"If all {len(rated):,} raters were equally careful, {percent(share)} of their ratings would be outliers all "
-        f"the same, and the rule of {rule(statistics.outlier_limit)} would leave out about "
-        f"{decimal(statistics.expected_exclusions)} of them by chance, and more where careful raters differ. "
-        f"It left out {sum(rater.excluded for rater in rated):,}: an exclusion by itself does not show carelessness."
+        f"the same, and {named} would leave out about {decimal(expected)} of them{where} by chance, and more where "
+        f"careful raters differ. {happened}: an exclusion by itself does not show carelessness."
     )
 
 

@@ -122,7 +122,7 @@ def _raters(statistics: Statistics) -> Table:
             r.annotator_id,
             "left out" if r.excluded else "kept",
             r.ratings,
-            r.outliers,
+            "–" if r.outliers is None else r.outliers,
             percent(r.outlier_share),
             percent(r.expected_share),
         )

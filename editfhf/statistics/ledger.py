@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from annotation.records import DIMENSIONS
-from editfhf.statistics.agreement import interval_alpha, mean_correlations
 from editfhf.statistics.records import Rater, RaterAgreement, Reason, Stage
 from editfhf.statistics.tables import coded, numbers
+from mos.agreement.alpha import alpha
 from mos.errors import UserError
+from mos.screening.correlation import correlate
 
-LIMIT = Fraction(1, 20)
+LIMITS = {"paper": "max_outlier_share", "bt500": "max_share", "p913": "max_share"}
+"""Option of a method that holds the outlier share above which a rater can be left out."""
+
+LEAST_PICTURES = 3
 EXAMPLES = 3
 EXAMPLE_LENGTH = 300
 
@@ -29,18 +32,20 @@ def raters(annotators: pa.Table) -> tuple[Rater, ...]:
 
 
 def _rater(row: Mapping[str, Any]) -> Rater:
-    counts = ("regional_annotations", "boxes", "boxes_accepted", "rationales", "flags", "ratings", "outliers")
+    counts = ("regional_annotations", "boxes", "boxes_accepted", "rationales", "flags", "ratings")
     expected, ratings = row["expected_share"], row["ratings"] or 0
     low, high = null_band(expected, ratings)
     return Rater(
         annotator_id=str(row["annotator_id"]),
         **{name: int(row[name] or 0) for name in counts},
+        outliers=row["outliers"],
         outlier_share=row["outlier_share"],
         expected_share=expected,
         null_low=low,
         null_high=high,
         excluded=bool(row["excluded"]),
         reason=row["reason"],
+        excluded_in=row["excluded_in"],
     )
 
 
@@ -52,24 +57,19 @@ def null_band(expected: float | None, ratings: int) -> tuple[float | None, float
     return max(0.0, expected - half), min(1.0, expected + half)
 
 
-def outlier_limit(scoring: Mapping[str, Any]) -> Fraction:
-    """The outlier share above which a rater was left out; the paper's 5 % where the manifest tells none."""
-    try:
-        return Fraction(str((scoring.get("options") or {})["max_outlier_share"]))
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return LIMIT
+def outlier_limit(scoring: Mapping[str, Any]) -> float | None:
+    """The outlier share above which the method could leave a rater out; None where it has no such rule."""
+    options = scoring.get("options") or {}
+    if options.get("screening") == "none":
+        return None
+    limit = options.get(LIMITS.get(str(options.get("method")), ""))
+    return float(limit) if isinstance(limit, int | float) else None
 
 
-def expected_exclusions(found: Iterable[Rater], limit: Fraction) -> float | None:
-    """How many of these raters the rule would leave out if all were equally careful; None where nothing is expected.
-
-    Sum over raters of the binomial probability that more than `limit` of their ratings are outliers, each with the
-    share expected of an honest rater.
-    """
-    from scipy.special import bdtrc
-
-    known = [(rater.ratings, rater.expected_share) for rater in found if rater.ratings and rater.expected_share]
-    return float(sum(bdtrc(math.floor(limit * n), n, share) for n, share in known)) if known else None
+def expected_exclusions(scoring: Mapping[str, Any]) -> float | None:
+    """How often the rule would leave somebody out if all were alike, as the build told; None where it is not known."""
+    expected = scoring.get("expected_false_exclusions")
+    return float(expected) if isinstance(expected, int | float) else None
 
 
 def by_status(ratings: pa.Table) -> Mapping[str, Mapping[str, int]]:
@@ -112,16 +112,29 @@ def _position(names: list[str], name: str) -> int:
 
 
 def _agreement(dimension: str, label: str, picture: Any, person: Any, score: Any) -> RaterAgreement:
-    spearman, pearson = mean_correlations(picture, person, score)
+    size = int(picture.max(initial=-1)) + 1, int(person.max(initial=-1)) + 1
+    found = correlate(score, picture, size[0], person, size[1], leave_one_out=True)
+    judged = found.n >= LEAST_PICTURES
     return RaterAgreement(
         dimension=dimension,
         ratings=label,
         n=len(score),
         raters=len(np.unique(person)),
-        spearman=spearman,
-        pearson=pearson,
-        alpha=interval_alpha(picture, score),
+        spearman=_mean(found.spearman[judged]),
+        pearson=_mean(found.pearson[judged]),
+        alpha=_alpha(picture, score),
     )
+
+
+def _alpha(picture: Any, score: Any) -> float | None:
+    """Krippendorff's alpha, interval level; None where nothing is rated twice, or all such ratings are equal."""
+    shared = score[np.bincount(picture)[picture] >= 2]
+    return alpha(picture, score) if len(shared) and np.ptp(shared) > 0 else None
+
+
+def _mean(values: Any) -> float | None:
+    given = values[~np.isnan(values)]
+    return float(given.mean()) if len(given) else None
 
 
 def stages(manifest: Mapping[str, Any]) -> tuple[Stage, ...]:

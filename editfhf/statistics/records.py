@@ -139,6 +139,9 @@ class RaterAgreement:
 class Rater:
     """One annotator (a pseudonym) and what became of the work.
 
+    outliers, outlier_share: None where the scoring method counts nothing against raters
+    excluded: none of the ratings counts, for `reason`; excluded_in: dimensions that the screening took the rater out
+        of, "all", or None
     null_low, null_high: about 95 % of honest raters with as many ratings have an outlier share in this band
     """
 
@@ -149,13 +152,14 @@ class Rater:
     rationales: int
     flags: int
     ratings: int
-    outliers: int
+    outliers: int | None
     outlier_share: float | None
     expected_share: float | None
     null_low: float | None
     null_high: float | None
     excluded: bool
     reason: str | None
+    excluded_in: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +190,8 @@ class Statistics:
 
     correlations: for each two scores "a|b", the Pearson and Spearman correlation over pairs
     ratings: ratings by dimension, then by status
-    outlier_limit: outlier share above which a rater was left out
-    expected_exclusions: raters whom that rule would leave out if all were equally careful
+    outlier_limit: outlier share above which a rater could be left out; None where the method has no such rule
+    expected_exclusions: how often that rule would leave somebody out if all were equally careful; None where unknown
     scoring: how scores were made (the manifest's own entry: method, options, warnings, expected shares)
     """
 
@@ -203,7 +207,7 @@ class Statistics:
     task_groups: tuple[Group, ...]
     ratings: Mapping[str, Mapping[str, int]]
     raters: tuple[Rater, ...]
-    outlier_limit: float
+    outlier_limit: float | None
     expected_exclusions: float | None
     box_agreement: tuple[BoxAgreement, ...]
     rater_agreement: tuple[RaterAgreement, ...]

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from editfhf.statistics.agreement import average_ranks, correlation
 from editfhf.statistics.records import SCORE_BIN, SCORES, Distribution, Estimate, Group
+from mos.agreement.ranks import midranks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+LEAST_PAIRS = 3
 
 
 def distribution(score: str, values: Floats) -> Distribution:
@@ -46,11 +48,20 @@ def correlations(values: Mapping[str, Floats]) -> Mapping[str, Mapping[str, floa
 def _correlate(first: Floats, second: Floats) -> Mapping[str, float | None]:
     both = ~(np.isnan(first) | np.isnan(second))
     x, y = first[both], second[both]
-    one = np.zeros(len(x), dtype=np.int64)
-    return {
-        "pearson": correlation(x, y),
-        "spearman": correlation(average_ranks(one, x), average_ranks(one, y)),
-    }
+    return {"pearson": _correlation(x, y), "spearman": _correlation(midranks(x), midranks(y))}
+
+
+def _correlation(x: Floats, y: Floats) -> float | None:
+    """Pearson's correlation of two arrays; None with fewer than three values or without variation."""
+    if len(x) < LEAST_PAIRS or not (_varies(x) and _varies(y)):
+        return None
+    dx, dy = x - x.mean(), y - y.mean()
+    return float(np.sum(dx * dy) / np.sqrt(np.sum(dx * dx) * np.sum(dy * dy)))
+
+
+def _varies(values: Floats) -> bool:
+    """Whether the values differ by more than rounding."""
+    return bool(np.ptp(values) > 1e-12 * np.max(np.abs(values)))
 
 
 def estimates(codes: Ints, groups: int, values: Floats) -> list[Estimate]:

@@ -223,6 +223,19 @@ def test_ratings_are_kept_outlying_or_of_an_excluded_rater(made: Made, dataset: 
     assert people[str(OUTLYING_RATER)]["outlier_share"] == pytest.approx(1 / 36)
 
 
+def test_everybody_comes_with_the_line_of_the_ledger_about_them(dataset: Path) -> None:
+    people = {row["annotator_id"]: row for row in building.table(dataset, "annotators")}
+    careless = people.pop(str(CARELESS_RATER))
+    assert (careless["rule"], careless["threshold"], careless["excluded_in"]) == ("outlier_share", 0.05, "all")
+    assert careless["statistic"] == careless["outlier_share"] > careless["threshold"]
+    assert {row[name] for row in people.values() for name in ("rule", "statistic", "threshold", "excluded_in")} == {
+        None
+    }
+    rated = {name for name, row in people.items() if row["ratings"]}
+    assert {name for name, row in people.items() if row["outlier_share"] is None} == people.keys() - rated
+    assert all(row["outliers"] is not None for row in people.values())
+
+
 def test_scores_are_equation_1_worked_out_plainly(made: Made, dataset: Path, rows: Rows) -> None:
     """Two sigma on raw scores, raters above 5 % out, z by rater and dimension, 100 (z + 3) / 6."""
     scores = given(made)

@@ -97,3 +97,14 @@ def test_one_careless_rater_does_not_flatten_the_others(statistics: Statistics) 
     text = figures.drawings(crowd)["raters"].svg(standalone=True)
     assert "90\N{NO-BREAK SPACE}% →" in text
     assert ">20\N{NO-BREAK SPACE}%<" in text and ">80\N{NO-BREAK SPACE}%<" not in text
+
+
+def test_without_a_limit_no_line_is_drawn(statistics: Statistics) -> None:
+    free = replace(statistics, outlier_limit=None)
+    assert "limit" in figures.drawings(statistics)["raters"].svg(standalone=False)
+    assert "limit" not in figures.drawings(free)["raters"].svg(standalone=False)
+
+
+def test_without_outliers_there_is_no_figure_of_them(statistics: Statistics) -> None:
+    raters = tuple(replace(rater, outliers=None, outlier_share=None) for rater in statistics.raters)
+    assert "raters" not in figures.drawings(replace(statistics, raters=raters))

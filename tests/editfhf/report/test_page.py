@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -134,12 +135,32 @@ def test_the_page_tells_the_story_the_raters_and_the_losses(text: str) -> None:
     for words in (
         "missing file <b>2</b>",
         "would leave out about",
-        "too many outliers",
+        "left out</strong>: outlier share",
+        "It left out 1:",
         "no such file",
         "1 of 6 raters",
     ):
         assert words in text
     assert '<tr class="out">' in text
+
+
+def test_a_rule_by_dimension_is_told_as_one(dataset: Path, statistics: Statistics) -> None:
+    scoring = {**statistics.scoring, "options": {"method": "bt500", "exclusion_scope": "dimension"}, "exclusions": 4}
+    raters = (replace(statistics.raters[0], excluded_in="visual_consistency"), *statistics.raters[1:])
+    text = report.render(replace(statistics, scoring=scoring, raters=raters), [])
+    assert "the rule of BT.500 (5\N{NO-BREAK SPACE}%) would leave out about 1.4 of them from a dimension" in text
+    assert "It did so 4 times:" in text
+    assert "left out of visual consistency" in text
+
+
+def test_a_method_that_counts_nothing_against_raters_shows_no_outliers(statistics: Statistics) -> None:
+    nothing = {"outliers": None, "outlier_share": None, "expected_share": None, "null_low": None, "null_high": None}
+    raters = tuple(replace(rater, **nothing) for rater in statistics.raters)
+    text = report.render(replace(statistics, raters=raters, outlier_limit=None, expected_exclusions=None), [])
+    assert "Outlier share of raters" not in text
+    assert "equally careful" not in text
+    assert text.count("<figure") == report.render(statistics, []).count("<figure") - 1
+    Page(text)
 
 
 def test_a_page_without_gallery_has_none(dataset: Path, statistics: Statistics, tmp_path: Path) -> None:

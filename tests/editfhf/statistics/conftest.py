@@ -180,7 +180,8 @@ def _annotators(ratings: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "outlier_share": outliers / len(own),
                 "expected_share": 0.0324,
                 "excluded": rater == "rater-05",
-                "reason": "too_many_outliers" if rater == "rater-05" else None,
+                "reason": "outlier_share" if rater == "rater-05" else None,
+                "excluded_in": "all" if rater == "rater-05" else None,
             }
         )
     return made
@@ -205,11 +206,11 @@ def manifest_for(rows: int) -> dict[str, Any]:
         ],
         "splits": {"train": {"pairs": rows, "sources": rows // 3, "shards": 1, "bytes": 1}},
         "scores": {
-            "method": "paper",
-            "options": {"max_outlier_share": 0.05},
+            "options": {"method": "paper", "max_outlier_share": 0.05, "exclusion_scope": "pooled"},
             "warnings": ["1 of 6 raters was excluded."],
             "raters": 6,
             "raters_excluded": 1,
+            "exclusions": 1,
             "ratings": 100,
             "outliers": 12,
             "expected_outlier_share": 0.0324,

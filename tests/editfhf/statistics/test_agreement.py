@@ -1,27 +1,41 @@
-"""Agreement in closed form against independent implementations."""
+"""How far raters agree, and correlations of scores: what they are where ratings are few, or all equal."""
 
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import rankdata
+from scipy.stats import pearsonr, spearmanr
 
-from editfhf.statistics.agreement import average_ranks, correlation, interval_alpha, with_others
+from annotation.records import DIMENSIONS
+from editfhf.statistics.ledger import agreement
+from editfhf.statistics.records import SCORES, RaterAgreement
+from editfhf.statistics.scores import correlations
 
 RATINGS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(1, 5)), min_size=2, max_size=40)
+Rows = list[tuple[str, str, float]]
+
+
+def agreed(rows: Rows, status: str = "kept") -> RaterAgreement:
+    """The agreement after screening of (picture, rater, score) on the first dimension."""
+    columns = dict(zip(("pair_id", "annotator_id", "score"), zip(*rows, strict=True), strict=True)) if rows else {}
+    schema = {"pair_id": pa.string(), "annotator_id": pa.string(), "score": pa.float64()}
+    table = pa.table({name: pa.array(columns.get(name, ()), kind) for name, kind in schema.items()})
+    for name, value in (("dimension", DIMENSIONS[0]), ("status", status)):
+        table = table.append_column(name, pa.array([value] * len(rows), pa.string()))
+    return next(a for a in agreement(table) if (a.dimension, a.ratings) == (DIMENSIONS[0], "kept"))
 
 
 @given(RATINGS)
 def test_alpha_equals_its_definition_over_all_couples(ratings: list[tuple[int, int, int]]) -> None:
-    table = {(picture, rater): float(score) for picture, rater, score in ratings}
-    pictures = np.array([picture for picture, _ in table])
-    scores = np.array(list(table.values()))
+    table = {(f"p{picture}", f"r{rater}"): float(score) for picture, rater, score in ratings}
+    told = agreed([(*key, score) for key, score in table.items()]).alpha
+    pictures, scores = np.array([picture for picture, _ in table]), np.array(list(table.values()))
     units = [scores[pictures == picture] for picture in np.unique(pictures)]
     units = [unit for unit in units if len(unit) > 1]
     pooled = np.concatenate(units) if units else np.empty(0)
-    told = interval_alpha(pictures, scores)
     if len(pooled) < 2 or np.ptp(pooled) == 0:
         assert told is None
         return
@@ -31,27 +45,42 @@ def test_alpha_equals_its_definition_over_all_couples(ratings: list[tuple[int, i
     assert told == pytest.approx(1 - observed / expected)
 
 
-@given(RATINGS)
-def test_ranks_within_groups_equal_those_of_scipy(ratings: list[tuple[int, int, int]]) -> None:
-    groups = np.array([group for group, _, _ in ratings])
-    values = np.array([float(value) for _, _, value in ratings])
-    told = average_ranks(groups, values)
-    for group in np.unique(groups):
-        np.testing.assert_allclose(told[groups == group], rankdata(values[groups == group]))
+def test_a_rater_is_compared_with_the_others_alone() -> None:
+    scores = {"a": (1.0, 2.0, 4.0), "b": (2.0, 1.0, 5.0), "c": (1.0, 3.0, 3.0)}
+    found = agreed([(f"p{k}", who, score) for who, own in scores.items() for k, score in enumerate(own)])
+    others = {who: np.mean([own for name, own in scores.items() if name != who], axis=0) for who in scores}
+    assert found.pearson == pytest.approx(np.mean([pearsonr(scores[who], others[who])[0] for who in scores]))
+    assert found.spearman == pytest.approx(np.mean([spearmanr(scores[who], others[who])[0] for who in scores]))
 
 
-def test_the_others_of_a_rating_leave_it_out() -> None:
-    raters, own, others = with_others(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0]), np.array([1.0, 2.0, 6.0, 5.0]))
-    assert raters.tolist() == [0, 1, 2]
-    assert own.tolist() == [1, 2, 6]
-    assert others.tolist() == [4, 3.5, 1.5]
+def test_raters_of_two_shared_pictures_or_without_variation_have_no_correlation() -> None:
+    two = agreed([(f"p{k}", who, k + 1.0) for who in "ab" for k in range(2)])
+    assert (two.spearman, two.pearson) == (None, None)
+    constant = agreed([(f"p{k}", who, 3.3) for who in "ab" for k in range(4)])
+    assert (constant.spearman, constant.pearson, constant.alpha) == (None, None, None)
 
 
-def test_there_is_no_correlation_without_variation_or_with_two_values() -> None:
-    assert correlation(np.array([3.3, 3.3, 3.3]), np.array([1.0, 2.0, 3.0])) is None
-    assert correlation(np.array([1.0, 2.0]), np.array([1.0, 2.0])) is None
-    assert correlation(np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0])) == pytest.approx(-1)
+def test_perfect_agreement_is_one_and_that_of_nobody_is_none() -> None:
+    assert agreed([("p", "a", 1.0), ("p", "b", 1.0), ("q", "a", 5.0), ("q", "b", 5.0)]).alpha == 1
+    alone = agreed([(f"p{k}", "a", float(k)) for k in range(5)])
+    assert (alone.n, alone.raters, alone.alpha, alone.pearson) == (5, 1, None, None)
+    assert agreed([("p", "a", 1.0), ("p", "b", 2.0)], status="outlier").n == 0
 
 
-def test_perfect_agreement_is_one() -> None:
-    assert interval_alpha(np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 5.0, 5.0])) == 1
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([3.3, 3.3, 3.3], [1.0, 2.0, 3.0], None),
+        ([0.1 + 0.2, 0.3, 0.3], [1.0, 2.0, 3.0], None),  # rounding is no variation
+        ([1.0, 2.0], [1.0, 2.0], None),
+        ([1.0, 2.0, np.nan], [1.0, 2.0, 3.0], None),
+        ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0], -1.0),
+        ([1.0, 2.0, 3.0, np.nan], [3.0, 2.0, 1.0, 7.0], -1.0),
+    ],
+)
+def test_scores_correlate_where_three_pairs_have_both_and_both_vary(
+    first: list[float], second: list[float], expected: float | None
+) -> None:
+    values = {name: np.array(first if name == SCORES[0] else second) for name in SCORES}
+    found = correlations(values)[f"{SCORES[0]}|{SCORES[1]}"]
+    assert found["pearson"] == (expected if expected is None else pytest.approx(expected))

@@ -18,6 +18,7 @@ from scipy import stats
 from annotation.records import DIMENSIONS, KINDS, Box
 from annotation.tasks import tasks
 from editfhf.statistics import SCORES, Statistics, compute
+from editfhf.statistics.ledger import expected_exclusions, outlier_limit
 from mos.errors import UserError
 
 
@@ -187,8 +188,29 @@ def test_raters_carry_the_null_band_and_the_cost_of_the_rule(found: Statistics) 
     assert out.annotator_id == "rater-05"
     low, high = stats.norm.interval(0.95, 0.0324, math.sqrt(0.0324 * 0.9676 / out.ratings))
     assert (out.null_low, out.null_high) == pytest.approx((low, high), rel=1e-3)
-    expected = sum(stats.binom.sf(rater.ratings // 20, rater.ratings, 0.0324) for rater in found.raters)
-    assert found.expected_exclusions == pytest.approx(expected)
+    assert (found.outlier_limit, found.expected_exclusions) == (0.05, 1.4)
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        ({"method": "paper", "max_outlier_share": 0.1}, 0.1),
+        ({"method": "bt500", "max_share": 0}, 0.0),
+        ({"method": "p913", "screening": "bt500", "max_share": 0.05}, 0.05),
+        ({"method": "p913", "screening": "none", "max_share": 0.05}, None),
+        ({"method": "mos"}, None),
+        ({"method": "correlation", "max_threshold": 0.7}, None),
+        ({}, None),
+    ],
+)
+def test_the_limit_is_that_of_the_method_if_it_has_one(options: dict[str, Any], limit: float | None) -> None:
+    assert outlier_limit({"options": options}) == limit
+
+
+def test_what_chance_would_exclude_is_only_known_if_it_was_told() -> None:
+    assert expected_exclusions({"expected_false_exclusions": 2}) == 2.0
+    assert expected_exclusions({"expected_false_exclusions": None}) is None
+    assert expected_exclusions({}) is None
 
 
 def test_everything_set_aside_is_told_by_reason_with_examples(found: Statistics) -> None:
