@@ -87,7 +87,7 @@ def encode(state: State) -> bytes:
     table = state.table().replace_schema_metadata({_KEY: said, _CHECKSUM: sha256(said).hexdigest()})
     sink = pa.BufferOutputStream()
     # Pages have checksums of their own in Parquet; its metadata have none.
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    pq.write_table(table, sink, compression="snappy", write_statistics=False, write_page_checksum=True)
     return sink.getvalue().to_pybytes()
 
 
