@@ -10,7 +10,8 @@ import numpy as np
 
 # Summing n numbers one by one is wrong by less than this times n times the largest.
 ROUNDING = 8 * float(np.finfo(float).eps)
-_BLOCK = 131_072
+_BLOCK = 131_072  # rows: a megabyte of numbers; smaller blocks cost more in calls than they save in the cache
+_NONE = np.zeros(0, np.intp)  # no rows
 LONG = 10  # rows of a group, on average, from which it is faster to sum each run of them on its own
 
 
@@ -58,12 +59,13 @@ class Runs:
         self._present = group[start] - low
         self.n[self._present] = np.diff(start, append=len(group))
         self._start = start
-        self._group = None if long else (group - low).astype(np.intp)
+        self._group = group
+        self._code = None if long else (group - low).astype(np.intp)
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """[groups] the sum of `values` [rows] of each."""
-        if self._group is not None:
-            return np.bincount(self._group, values, len(self.n))
+        if self._code is not None:
+            return np.bincount(self._code, values, len(self.n))
         found = np.add.reduceat(values, self._start, dtype=np.float64)
         if len(found) == len(self.n):
             return found
@@ -73,31 +75,34 @@ class Runs:
 
     def spread(self, of_group: np.ndarray) -> np.ndarray:
         """[rows] for each row the entry of its group in `of_group` [groups]."""
-        return np.repeat(of_group, self.n) if self._group is None else of_group.take(self._group, mode="clip")
+        return np.repeat(of_group, self.n) if self._code is None else of_group.take(self._code, mode="clip")
 
-    def moments(self, values: np.ndarray) -> tuple[Moments, np.ndarray]:
-        """Moments of `values` [rows], but for `clear_rounding`, and [rows] the squared deviation of each."""
-        mean = self.sums(values) / np.where(self.n, self.n, np.nan)
-        squares = values - self.spread(mean)
+    def moments(self, values: np.ndarray, out: np.ndarray = _NONE) -> tuple[Moments, np.ndarray]:
+        """Moments of `values` [rows], but for `clear_rounding`, and [rows] the squared deviation of each.
+
+        out: positions in rows of those that do not count; their values are 0, and so are their squared deviations.
+        """
+        n = self.n - np.bincount(self._group[out] - self.groups.start, minlength=len(self.n)) if len(out) else self.n
+        mean = self.sums(values) / np.where(n, n, np.nan)
+        squares = self.spread(mean)
+        np.subtract(values, squares, out=squares)
         np.square(squares, out=squares)
-        return Moments(self.n, mean, self.sums(squares)), squares
+        squares[out] = 0
+        return Moments(n, mean, self.sums(squares)), squares
 
 
 def moments(values: np.ndarray, group: np.ndarray, groups: int, counted: np.ndarray | None = None) -> Moments:
     """Moments of `values` [N] by `group` [N] in 0..groups-1, in any order; of the rows `counted` [N] bool only."""
+    without = _NONE if counted is None else np.flatnonzero(~counted)
     if not ascends(group):
-        without = None if counted is None else np.flatnonzero(~counted)
         return scattered_moments(values, group, count_by(group, groups), without)
     found = no_moments(groups)
     long, highest = len(group) >= LONG * groups, 0.0
     for rows in whole_groups(group):
-        at, value = group[rows], values[rows]
-        if counted is not None:
-            at, value = at[counted[rows]], value[counted[rows]]
-        if len(at):
-            runs = Runs(at, long)
-            found.put(runs.groups, runs.moments(value)[0])
-            highest = max(highest, largest(value))
+        runs, out = Runs(group[rows], long), _within(rows, without)
+        value = _cleared(values[rows], out)
+        found.put(runs.groups, runs.moments(value, out)[0])
+        highest = max(highest, largest(value))
     return found.clear_rounding(highest)
 
 
@@ -105,7 +110,7 @@ def scattered_moments(
     values: np.ndarray,
     group: np.ndarray,
     given: np.ndarray,
-    without: np.ndarray | None = None,
+    without: np.ndarray = _NONE,
     deviations: np.ndarray | None = None,
 ) -> Moments:
     """Moments of `values` [N] by `group` [N] in any order, in two passes.
@@ -114,12 +119,10 @@ def scattered_moments(
     deviations: [N] float64, where wanted: gets the difference of each value, counted or not, from its group's mean
     """
     groups = len(given)
-    without = np.zeros(0, np.intp) if without is None else without
     n = given - np.bincount(group[without], minlength=groups)
     mean, ss, highest = np.zeros(groups), np.zeros(groups), 0.0
     for rows in blocks(len(values), groups):
-        value = values[rows].copy()
-        value[_within(rows, without)] = 0
+        value = _cleared(values[rows], _within(rows, without))
         add_by(group[rows], mean, value)
         highest = max(highest, largest(value))
     mean /= np.where(n, n, np.nan)
@@ -152,7 +155,7 @@ def add_by(group: np.ndarray, totals: np.ndarray, weights: np.ndarray | None = N
 
 
 def blocks(rows: int, least: int = 0) -> Iterator[slice]:
-    """Slices that cover `rows` rows, each small enough for what is made of it on the way to stay in the cache.
+    """Slices that cover `rows` rows, each small enough for what is made of it on the way to take little memory.
 
     least: rows of each, as where so many totals are gone through for every block
     """
@@ -179,6 +182,15 @@ def _within(here: slice, rows: np.ndarray) -> np.ndarray:
     """Those of the ascending `rows` that lie in a slice, counted from its first."""
     low, high = np.searchsorted(rows, (here.start, here.stop))
     return rows[low:high] - here.start
+
+
+def _cleared(values: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """`values`, a copy with zeros at the positions `out` if there are any."""
+    if not len(out):
+        return values
+    values = values.copy()
+    values[out] = 0
+    return values
 
 
 def largest(values: np.ndarray) -> float:

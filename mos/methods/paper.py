@@ -69,7 +69,7 @@ class Outlying(NamedTuple):
 def estimate(ratings: Ratings, options: PaperOptions) -> Estimate:
     """Score every item in every dimension; the value of a rating is its z, also that of a removed one."""
     shape = len(ratings.raters), len(ratings.dimensions)
-    outlying, rated = _outliers(ratings, options, np.arange(len(ratings)))
+    outlying, rated = _outliers(ratings, options)
     given = count_by(ratings.rater_keys(), shape[0] * shape[1])
     flags, excluded = _exclusions(ratings, given, outlying.row, options)
     if options.reflag_after_exclusion:
@@ -103,16 +103,15 @@ def estimate(ratings: Ratings, options: PaperOptions) -> Estimate:
     )
 
 
-def _outliers(ratings: Ratings, options: PaperOptions, rows: np.ndarray) -> tuple[Outlying, np.ndarray]:
-    """The outliers among ascending `rows` [rows], and how many of these every item and dimension has."""
+def _outliers(ratings: Ratings, options: PaperOptions, rows: np.ndarray | None = None) -> tuple[Outlying, np.ndarray]:
+    """The outliers among ascending `rows` [rows], all where None, and the ratings of every item and dimension."""
     size = len(ratings.items) * len(ratings.dimensions)
     group, groups = {
         "item": lambda: (ratings.groups(), size),
         "rater": lambda: (ratings.rater_keys(), len(ratings.raters) * len(ratings.dimensions)),
         "all": lambda: (ratings.dimension, len(ratings.dimensions)),
     }[options.outlier_by]()
-    every = len(rows) == len(ratings)
-    score, group = (ratings.score, group) if every else (ratings.score[rows], group[rows])
+    score, group = (ratings.score, group) if rows is None else (ratings.score[rows], group[rows])
     sigma, ddof = Fraction(options.outlier_sigma), options.outlier_ddof
     found = flag_outliers(score, group, groups, sigma, ddof, options.strict)
     row, statistic = _off(score, group, found, ddof)
@@ -125,9 +124,9 @@ def _outliers(ratings: Ratings, options: PaperOptions, rows: np.ndarray) -> tupl
         row, statistic = np.append(row, left[more]), np.append(statistic, their_statistic)
         order = np.argsort(row)
         row, statistic = row[order], statistic[order]
-    counted = options.outlier_by == "item" and every
+    counted = options.outlier_by == "item" and rows is None
     rated = found.moments.n if counted else count_by(ratings.groups(), size)
-    return Outlying(rows[row], statistic), rated
+    return Outlying(row if rows is None else rows[row], statistic), rated
 
 
 def _off(score: np.ndarray, group: np.ndarray, found: Outliers, ddof: int) -> tuple[np.ndarray, np.ndarray]:
