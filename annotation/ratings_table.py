@@ -11,23 +11,32 @@ from annotation.records import Place, Rating, Rejection
 from mos.errors import UserError
 from mos.problem import Problem
 
+# A skipped task is the ordinary course of a campaign, and a flag on a region is no rating.
+ROUTINE = frozenset({"cancelled"})
+NOT_RATINGS = frozenset({"flag"})
+
 
 def read(path: Path) -> tuple[pa.Table, list[Problem]]:
     """Every number that an annotator gave a dimension: item (the pair), rater, dimension, score, rated_at, row.
 
-    `row` counts the tasks of the export from 1.  What cannot be used is among the problems, with its task.
-    Raises UserError for a file that is no export, or one without a single rating.
+    `row` counts the tasks of the export from 1.  What cannot be used is among the problems, with its task; tasks that
+    a person skipped are not, and neither is what was used after a repair.
+    Raises UserError for a file that cannot be read, that is no export, or that holds not a single rating.
     """
     problems: list[Problem] = []
     found: list[Rating] = []
 
     def reject(rejection: Rejection) -> None:
-        problems.append(Problem(rejection.row, rejection.reason, rejection.message))
+        if not (rejection.repaired or rejection.reason in ROUTINE or rejection.what in NOT_RATINGS):
+            problems.append(Problem(rejection.row, rejection.reason, rejection.message))
 
-    for row, task in read_tasks(path, path.name, reject):
-        found += ratings(task, Place(path.name, row), reject)[0]
+    try:
+        for row, task in read_tasks(path, path.name, reject):
+            found += ratings(task, Place(path.name, row), reject)[0]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); expected a Label Studio export.") from None
     if not found:
-        why = f" The first of {len(problems)} problems: {problems[0].message}" if problems else ""
+        why = f" Its first problem: {problems[0].message}" if problems else ""
         raise UserError(f"{path}: expected a Label Studio export with ratings in it, but found none.{why}")
     return _table(found), problems
 
