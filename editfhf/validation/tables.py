@@ -25,12 +25,16 @@ KEPT = "kept"
 
 @dataclass
 class Around:
-    """The tables around "default", and what has been seen of "default" so far."""
+    """The tables around "default", and what has been seen of "default" so far.
+
+    few: with fewer ratings kept than this, a score may be of all ratings, kept or not
+    """
 
     marks: pa.Table
     ratings: pa.Table
     annotators: pa.Table
     without_score: set[tuple[str, str]]
+    few: int
     pairs: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -41,10 +45,21 @@ class Around:
     @cached_property
     def kept(self) -> dict[tuple[str, str], int]:
         """Ratings that count, by (pair_id, dimension)."""
-        counted = self.ratings.filter(pc.equal(self.ratings["status"], KEPT)).group_by(["pair_id", "dimension"])
-        columns = counted.aggregate([([], "count_all")]).to_pydict()
-        keys = zip(columns["pair_id"], columns["dimension"], strict=True)
-        return dict(zip(keys, columns["count_all"], strict=True))
+        return _counted(self.ratings.filter(pc.equal(self.ratings["status"], KEPT)))
+
+    @cached_property
+    def given(self) -> dict[tuple[str, str], int]:
+        """All ratings, by (pair_id, dimension)."""
+        return _counted(self.ratings)
+
+    def explains(self, pair_id: str, dimension: str) -> bool:
+        """Whether it is told why a score is missing; a dataset without ratings needs no reason."""
+        return not len(self.ratings) or (pair_id, dimension) in self.without_score
+
+    def allows(self, pair_id: str, dimension: str, n: int) -> bool:
+        """Whether a score can be of n ratings."""
+        kept, given = (counts.get((pair_id, dimension), 0) for counts in (self.kept, self.given))
+        return n == kept or (kept < self.few and kept <= n <= given)
 
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
@@ -61,15 +76,26 @@ class Around:
         return rows
 
 
-def read_around(root: Path, tables: Mapping[str, Mapping[str, Shards]], without_score: set[tuple[str, str]]) -> Around:
-    """Read the three small tables."""
+def _counted(ratings: pa.Table) -> dict[tuple[str, str], int]:
+    columns = ratings.group_by(["pair_id", "dimension"]).aggregate([([], "count_all")]).to_pydict()
+    return dict(zip(zip(columns["pair_id"], columns["dimension"], strict=True), columns["count_all"], strict=True))
+
+
+def read_around(
+    root: Path,
+    tables: Mapping[str, Mapping[str, Shards]],
+    without_score: set[tuple[str, str]],
+    scoring: Mapping[str, Any],
+) -> Around:
+    """Read the three small tables.  scoring: the options of the method that made the scores."""
+    few = scoring.get("min_ratings") if scoring.get("on_too_few") == "fallback" else 0
     whole = {
         config: pa.concat_tables(
             [pq.read_table(root / path, partitioning=None) for files in tables[config].values() for path in files.files]
         )
         for config in ("marks", "ratings", "annotators")
     }
-    return Around(**whole, without_score=without_score)
+    return Around(**whole, without_score=without_score, few=few if isinstance(few, int) else 0)
 
 
 def check_between(row: Row, split: str, around: Around, marks: list[dict[str, Any]]) -> Iterator[str]:
@@ -81,12 +107,12 @@ def check_between(row: Row, split: str, around: Around, marks: list[dict[str, An
     if around.sources.setdefault(source_id, split) != split:
         yield f"source {source_id!r} is in two splits, {around.sources[source_id]} and {split}"
     for dimension in DIMENSIONS:
-        count = around.kept.get((pair_id, dimension), 0)
+        n = row[f"{dimension}_n"]
         if row[dimension] is None:
-            if (pair_id, dimension) not in around.without_score:
+            if not around.explains(pair_id, dimension):
                 yield f"{dimension} is null, but rejected.jsonl does not say why"
-        elif row[f"{dimension}_n"] != count:
-            yield f"{dimension}_n is {row[f'{dimension}_n']}, but {count} ratings were kept"
+        elif not around.allows(pair_id, dimension, n):
+            yield f"{dimension}_n is {n}, but {around.kept.get((pair_id, dimension), 0)} ratings were kept"
     yield from _check_marks(row, split, around, marks)
 
 

@@ -49,7 +49,7 @@ def check_dataset(
     manifest = read_manifest(root)
     _, without_score = files.check_rejected(root, manifest)
     found = shards(manifest)
-    around = tables.read_around(root, found, without_score)
+    around = tables.read_around(root, found, without_score, manifest["options"].get("mos", {}))
     pictures = _pictures(manifest, deep)
     for split, listed in found["default"].items():
         issues += _check_split(root, split, listed, around, pictures, progress)
@@ -78,7 +78,7 @@ def _is_output(output: Any) -> bool:
     return isinstance(output.get("bytes"), int) and isinstance(output.get("rows"), int | None)
 
 
-_SECTIONS = ("saliency", "images")
+_SECTIONS = ("saliency", "images", "mos")
 _SHAPES: dict[str, Callable[[Any], bool]] = {
     "corpus": lambda found: isinstance(found, dict) and all(isinstance(text, str | None) for text in found.values()),
     "options": lambda found: isinstance(found, dict) and all(isinstance(found.get(key, {}), dict) for key in _SECTIONS),

@@ -20,6 +20,7 @@ from editfhf.cli import app
 from editfhf.features import schema
 from editfhf.validation import Issue, check_dataset, check_files
 from editfhf.validation.rows import overall
+from editfhf.validation.tables import Around
 from mos.errors import UserError
 from tests.editfhf import sample_dataset
 
@@ -337,3 +338,13 @@ def test_pyarrow_reads_no_partition_from_a_folders_name(tmp_path: Path) -> None:
 def test_the_schema_of_the_sample_is_ours(sound: Path) -> None:
     for config in ("ratings", "marks"):
         assert pa.schema(pq.read_schema(sound / config / f"{config}-00000-of-00001.parquet")).equals(schema(config))
+
+
+@pytest.mark.parametrize(
+    ("n", "few", "allowed"), [(2, 0, True), (3, 0, False), (3, 3, True), (4, 3, False), (1, 3, False)]
+)
+def test_a_score_is_of_the_kept_ratings_or_where_these_are_few_of_up_to_all(n: int, few: int, allowed: bool) -> None:
+    status = ["kept", "kept", "rater_excluded"]
+    ratings = pa.table({"pair_id": ["p"] * 3, "dimension": ["d"] * 3, "status": status})
+    nothing = pa.table({})
+    assert Around(nothing, ratings, nothing, set(), few).allows("p", "d", n) == allowed
