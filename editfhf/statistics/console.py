@@ -25,7 +25,8 @@ def show(statistics: Statistics, console: Console | None = None) -> None:
 
 
 def _text(value: object, style: str = "") -> Text:
-    return Text("".join(char if char.isprintable() else "?" for char in str(value)), style)
+    shown = str(value).replace("\N{NO-BREAK SPACE}", " ")
+    return Text("".join(char if char.isprintable() else "?" for char in shown), style)
 
 
 def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> Table:

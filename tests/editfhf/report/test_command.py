@@ -25,6 +25,7 @@ def test_tables_tell_the_main_numbers(dataset: Path) -> None:
     assert result.exit_code == 0
     for words in ("Small <i>corpus</i> 1.0", "Perceptual quality", "rater-05", "left out", "missing file", "beta <b>"):
         assert words in result.stdout
+    assert "3.2 %" in result.stdout
 
 
 def test_json_holds_everything(dataset: Path) -> None:
