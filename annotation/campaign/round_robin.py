@@ -273,8 +273,7 @@ def _fate(state: Review, turn: Turn) -> Fate:
 
 def _ended(state: Review) -> Review:
     """The review with the status that its last turn gave it: only the text said last can have become final."""
-    turn, fate = state.history[-1]
-    if fate in COUNTED and len(_standing_by(state.standing, turn.said)) >= state.needed:
+    if len(_standing_by(state.standing, state.history[-1].turn.said)) >= state.needed:
         return replace(state, status="final")
     if state.words >= state.limit * len(state.reviewers) or not waiting(state):
         return replace(state, status="escalated")
