@@ -85,11 +85,7 @@ def assign(
     kept: dict[str, dict[str, set[str]]] = {}
     for part in begun:
         kept.setdefault(part.stage, {}).setdefault(part.pair_id, set()).add(part.person_id)
-    found = {
-        (pair, stage): _in_turn(seed, stage, pair, names)
-        for stage, by_pair in kept.items()
-        for pair, names in by_pair.items()
-    }
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
     for need in needs:
         pool = [
             worker.person_id
@@ -99,6 +95,12 @@ def assign(
         others = [{name for stage in need.apart_from for name in found.get((pair, stage), ())} for pair in ids]
         chosen = _stage(ids, pool, need, kept.get(need.stage, {}), others, seed)
         found |= {(pair, need.stage): names for pair, names in zip(ids, chosen, strict=True)}
+    for stage, by_pair in kept.items():
+        found |= {
+            (pair, stage): _in_turn(seed, stage, pair, names)
+            for pair, names in by_pair.items()
+            if (pair, stage) not in found
+        }
     return found
 
 
@@ -144,7 +146,7 @@ def _stage(
     """The people of each pair in one stage; `others` are those who should rather not be."""
     open_places = np.array([need.count - len(kept.get(pair, ())) for pair in pairs], dtype=np.intp).clip(0)
     _enough(pairs, pool, need, kept, open_places)
-    if not pool or not pairs:
+    if not open_places.any():
         return [_in_turn(seed, need.stage, pair, kept.get(pair, ())) for pair in pairs]
     number = {name: index for index, name in enumerate(pool)}
     fixed, avoided = np.zeros((2, len(pool), len(pairs)), dtype=bool)
