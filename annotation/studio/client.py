@@ -28,8 +28,8 @@ ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED", "T
 
 SHORTENED = ("annotations_results", "predictions_results", "annotations_ids", "predictions_model_versions")
 """Columns of the server's table: what is whole elsewhere in the task, cut for display."""
-VARYING = ("created_ago", "created_username")
-"""What changes by itself from one reading to the next."""
+VARYING = ("created_ago", "created_username", "prediction", "result_count", "unique_id")
+"""What changes by itself from one reading to the next, or is there in one kind of reading only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,16 @@ class Studio:
                 return
             last = int(_field(found[-1], "id"))
 
+    def export(self, project_id: int) -> list[Task]:
+        """Every task of a project, by id, in about a third of the time that `tasks` takes.
+
+        Annotations are the same as there; `drafts` are everybody's, which `tasks` does not show; `predictions` are ids.
+        The server keeps a copy of each export in its data folder, so this is no way to look for changes.
+        """
+        path = f"/api/projects/{project_id}/export"
+        found = _list(self._wire.get(path, exportType="JSON", download_all_tasks="true"))
+        return sorted((_lasting(task) for task in found), key=lambda task: int(_field(task, "id")))
+
     def import_annotations(self, task_id: int, annotations: Sequence[Mapping[str, Any]]) -> list[int]:
         """Add annotations (`result`, `completed_by`: a user's id, `lead_time`, ...) to a task; their ids."""
         made = (self._wire.post(f"/api/tasks/{task_id}/annotations/", annotation) for annotation in annotations)
@@ -238,10 +248,14 @@ def _earlier(since: str) -> str:
 
 def _lasting(task: Task) -> Task:
     """A task without what is shortened for display or differs each time that it is read."""
-    kept = {key: value for key, value in task.items() if key not in SHORTENED}
+    kept = _without(task, SHORTENED)
     for key in ("annotations", "predictions", "drafts"):
-        kept[key] = [{k: v for k, v in item.items() if k not in VARYING} for item in kept.get(key) or []]
+        kept[key] = [_without(item, VARYING) if isinstance(item, dict) else item for item in kept.get(key) or []]
     return kept
+
+
+def _without(item: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key not in names}
 
 
 def _user(answer: Any) -> User:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import httpx2
@@ -207,6 +212,25 @@ def test_the_sdk_reads_the_same_work(live: Live, manager: Studio, project: int) 
     sdk._client_wrapper.httpx_client.httpx_client.close()
 
 
+def test_an_export_holds_the_same_work_and_everybody_s_drafts(live: Live, manager: Studio, project: int) -> None:
+    ids = manager.import_tasks(project, [task(number) for number in range(3)])
+    annotate(live, "anna", ids[1], [box("r0", 1.0)])
+    annotate(live, "bert", ids[1], [])
+    key, _ = live.person("bert")
+    with Connection(live.server.url, key) as bert:
+        bert.post(f"/api/tasks/{ids[2]}/drafts", {"result": [box("r5", 9.0)]})
+    exported, listed = manager.export(project), list(manager.tasks(project))
+    assert [(item["id"], item["data"]) for item in exported] == [(item["id"], item["data"]) for item in listed]
+    for quick, whole in zip(exported, listed, strict=True):
+        assert by_id(quick["annotations"]) == by_id(whole["annotations"])
+        assert quick["predictions"] == [prediction["id"] for prediction in whole["predictions"]]
+    assert [draft["result"] for draft in exported[2]["drafts"]] == [[box("r5", 9.0)]]
+
+
+def by_id(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(items, key=lambda item: item["id"])
+
+
 def test_every_kind_of_change_shows_in_a_reading_since(
     live: Live, manager: Studio, project: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +289,47 @@ def test_a_webhook_is_there_once_and_as_asked_for(live: Live, manager: Studio, p
             assert "ANNOTATION_UPDATED" in hook["actions"]
         manager.remove_webhook(project, url)
         assert wire.get("/api/webhooks/", project=project) == []
+
+
+def test_work_is_told_to_a_webhook_on_this_machine_with_its_secret(live: Live, manager: Studio, project: int) -> None:
+    [task_id] = manager.import_tasks(project, [task(1)])
+    with listening() as (url, heard):
+        manager.ensure_webhook(project, url, {"X-EditFHF": "secret"})
+        annotate(live, "anna", task_id, [box("r0", 1.0)])
+        secret, told = heard.get(timeout=30)
+    assert secret == "secret"
+    assert told["action"] == "ANNOTATION_CREATED"
+
+
+def test_inner_networks_stay_out_of_the_server_s_reach(manager: Studio, project: int) -> None:
+    with pytest.raises(UserError, match="does not let this account do POST /api/webhooks/"):
+        manager.ensure_webhook(project, "http://169.254.169.254/latest", {})
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, Queue[tuple[str | None, Any]]]]:
+    """A place on the loopback interface that hears webhooks: its address, and what it heard with which secret."""
+    heard: Queue[tuple[str | None, Any]] = Queue()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            heard.put((self.headers["x-editfhf"], json.loads(body)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", heard
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 ODD = [
