@@ -19,18 +19,14 @@ def even_out(chosen: Mask, movable: Mask, avoided: Mask, rank: NDArray[np.float6
 
     A path from one person to another along which each gives one place to the next makes loads more even when the first
     has at least two more than the last; where no such path is left, no other choice has more even loads (Harvey et
-    al. 2006, theorem 3.1).  Of the pairs that a step can move, the one that loses least rank is moved.
+    al. 2006).  Of the pairs that a step can move, the one that loses least rank is moved.
     """
     movable = movable.copy()
     loads = chosen.sum(axis=1)
     ways = _ways(chosen, movable, avoided)
+    # Who is stuck stays so: all in reach are as busy, and a later path that led there would have been one before.
     stuck = np.zeros(len(chosen), dtype=bool)
-    moved = False
-    while True:
-        if stuck.all():
-            if not moved:
-                return
-            stuck[:], moved = False, False
+    while not stuck.all():
         giver = int(np.argmax(np.where(stuck, -1, loads)))
         path = _path(ways > 0, loads, giver)
         if path is None:
@@ -47,7 +43,6 @@ def even_out(chosen: Mask, movable: Mask, avoided: Mask, rank: NDArray[np.float6
             ways += _ways(chosen[:, column], movable[:, column], avoided[:, column])
         loads[path[0]] -= 1
         loads[path[-1]] += 1
-        moved = True
 
 
 def _ways(chosen: Mask, movable: Mask, avoided: Mask) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, milp
 
 from annotation.campaign.assignment import Need, Part, Worker, assign, order_of_work
+from annotation.campaign.evenness import even_out
 from mos.errors import UserError
 
 ROLES = frozenset({"annotator", "rater"})
@@ -151,6 +152,32 @@ def test_no_other_choice_has_more_even_loads(people: int, begun: list, marked: l
     assert (grid["textual"].sum(axis=0) == places).all()
     best = least_uneven(places, fixed, grid["regional"])
     assert (grid["textual"].sum(axis=1) ** 2).sum() == best
+
+
+def test_a_place_goes_through_others_where_it_cannot_go_straight() -> None:
+    """w0 can give only p0, which w2 has, and w1 can give p1: so w0 gives to w1, and w1 to w2."""
+    chosen = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 0]], dtype=bool)
+    movable = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=bool)
+    untouched = movable.copy()
+    even_out(chosen, movable, np.zeros_like(chosen), np.zeros(chosen.shape))
+    assert chosen.tolist() == [[False, True, True], [True, False, True], [True, True, False]]
+    assert (movable == untouched).all()
+
+
+@settings(max_examples=150)
+@given(st.integers(3, 6), st.integers(1, 6), st.floats(0.2, 0.9), st.floats(0.1, 0.9), st.integers(0, 9999))
+def test_evening_out_finds_the_optimum_whatever_may_be_moved(
+    people: int, pairs: int, full: float, free: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    # Busier and less busy people, so that there is something to do.
+    chosen = rng.random((people, pairs)) < np.linspace(0, 2 * full, people)[:, None]
+    movable = chosen & (rng.random((people, pairs)) < free)
+    before, nobody = chosen.copy(), np.zeros_like(chosen)
+    even_out(chosen, movable, nobody, rng.random((people, pairs)))
+    assert (chosen.sum(axis=0) == before.sum(axis=0)).all()
+    assert chosen[before & ~movable].all()
+    assert (chosen.sum(axis=1) ** 2).sum() == least_uneven(before.sum(axis=0), before & ~movable, nobody)
 
 
 class TestWhatHasBegunStays:
