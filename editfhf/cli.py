@@ -31,6 +31,7 @@ EXTRAS = {
     "diffusers": "refiner",
     "gradio": "app",
     "matplotlib": "plots",
+    "tenacity": "campaign",
     "mlcroissant": "test",
 }
 

@@ -244,6 +244,11 @@ def _await(server: Server) -> None:
                 if time.monotonic() > end:
                     message = f"Label Studio did not answer within {PATIENCE:.0f} s. See {server.data / LOG}"
                     raise UserError(message) from error
+            except UserError:
+                path = server.data / CREDENTIALS
+                raise UserError(
+                    f"The database was begun with other credentials than those in {path}. Restore them, or name another."
+                ) from None
             time.sleep(PAUSE)
 
 

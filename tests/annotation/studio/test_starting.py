@@ -135,6 +135,14 @@ def test_a_database_without_its_credentials_is_left_alone(studio: Path, tmp_path
         start(tmp_path / "data", studio=studio)
 
 
+def test_a_database_that_has_another_first_user_is_said_to_have_one(studio: Path, tmp_path: Path) -> None:
+    start(tmp_path / "data", studio=studio).stop()
+    program = studio / "bin" / "label-studio"
+    program.write_text(program.read_text().replace('os.environ["LABEL_STUDIO_USER_TOKEN"]', '"another"'))
+    with pytest.raises(UserError, match="begun with other credentials"):
+        start(tmp_path / "data", studio=studio)
+
+
 def test_credentials_that_others_can_read_are_refused(studio: Path, tmp_path: Path) -> None:
     start(tmp_path / "data", studio=studio).stop()
     (tmp_path / "data" / "credentials").chmod(0o644)
