@@ -247,7 +247,7 @@ def _await(server: Server) -> None:
             except UserError:
                 path = server.data / CREDENTIALS
                 raise UserError(
-                    f"The database was begun with other credentials than those in {path}. Restore them, or name another."
+                    f"The database was begun with other credentials than those in {path}. Restore them."
                 ) from None
             time.sleep(PAUSE)
 
