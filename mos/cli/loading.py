@@ -157,10 +157,14 @@ def _joined(paths: Sequence[Path], tables: Sequence[pa.Table]) -> pa.Table:
 def _notes(
     ratings: Ratings, scale: tuple[float, float] | None, asides: Sequence[Aside], rejected: Path | None
 ) -> list[str]:
+    from mos.doubts import doubtful_extremes, doubtful_ids
+
     notes = []
     if scale is None and len(ratings):
         low, high = ratings.scale
         notes.append(f"No --scale was given: taken from the data, {low:g} to {high:g}.")
+        notes += doubtful_extremes(ratings)
+    notes += doubtful_ids(ratings)
     if ratings.dropped:
         notes.append(f"{ratings.dropped} rows without a score were dropped.")
     if asides:

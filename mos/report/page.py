@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SHOWN = 200
 _LONGEST = 80
+_EXCLUDED = {"pooled": "raters excluded", "dimension": "exclusions of a rater from a dimension"}
 _GLANCE = (
     "rater", "n", "share", "expected_share", "share_high", "share_p_holm", "bias", "inconsistency", "pearson",
     "spearman", "entropy", "repeats_excess", "drift", "rank_influence", "excluded", "reason",
@@ -116,7 +117,7 @@ def _tiles(result: Result) -> list[tuple[str, str, str]]:
         (f"{told['items']:,}", "items", f"{told['scores']:,} scores"),
         (f"{told['ratings']:,}", "ratings", ""),
         (f"{told['raters']:,}", "raters", ""),
-        (f"{told['raters_excluded']:,}", "raters excluded", by_chance),
+        (f"{told['exclusions']:,}", _EXCLUDED[result.options.get("exclusion_scope", "dimension")], by_chance),
         (removed, "of the ratings left out", expected),
     ]
 

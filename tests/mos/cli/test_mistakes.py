@@ -162,6 +162,13 @@ def test_names_are_never_markup_or_control_codes(run: Run, table: Any, tmp_path:
     assert "\x1b" not in text
 
 
+def test_doubtful_ids_and_scores_are_pointed_out(run: Run, table: Any) -> None:
+    rows = "".join(f"{number},r{rater},{score}\n" for number in (7, 8, 9) for rater, score in enumerate((3, 4, 5, 2)))
+    said = run("score", table(f"{HEADER}{rows}7.0,r1,-1\n"), "--method", "mos").err
+    assert "1 ids of items are the same number as another one" in said
+    assert "1 ratings are -1 and no other is near" in said
+
+
 def test_plan_says_what_it_needs(run: Run) -> None:
     assert "Expected a TABLE of a pilot study" in run("plan", "--half-width", "0.3").error
     assert "--reliability needs --icc" in run("plan", "--sd", "1", "--reliability", "0.9").error
