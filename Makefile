@@ -31,7 +31,7 @@ demo: $(call installed,simulate)  ## simulate a corpus and build a dataset from 
 	@$(BIN)/editfhf build demo/corpus demo/dataset --update
 	@echo "Now open demo/dataset/report.html in a browser. Commands are in $(BIN)/editfhf --help."
 
-test: $(call installed,test) $(CHROMIUM)  ## the whole test suite
+test: $(call installed,test) $(CHROMIUM) $(STUDIO)/.installed-$(STUDIO_REQUIREMENTS)  ## the whole test suite
 	@$(BIN)/python -m pytest
 
 bench: $(call installed,bench)  ## every benchmark, one JSON line a measure
