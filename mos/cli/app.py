@@ -12,6 +12,7 @@ from mos.cli.raters import raters
 from mos.cli.report import report
 from mos.cli.score import score
 from mos.cli.screen import screen
+from mos.cli.update import update
 
 app = typer.Typer(
     rich_markup_mode="rich",
@@ -21,5 +22,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Mean opinion scores from the ratings of any study: a CSV or Parquet table, or a Label Studio export.",
 )
-for command in (score, screen, raters, agreement, compare, plan, report, methods):
+for command in (score, update, screen, raters, agreement, compare, plan, report, methods):
     app.command(no_args_is_help=command not in (plan, methods))(command)

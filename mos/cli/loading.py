@@ -37,6 +37,7 @@ class Study:
     table: as it was read, see `mos.reading.read_columns`, the files one after another
     asides: rows set aside
     notes: sentences for a person
+    scale: as it was given, None where it was taken from the data
     """
 
     paths: tuple[Path, ...]
@@ -44,6 +45,7 @@ class Study:
     ratings: Ratings
     asides: list[Aside]
     notes: list[str]
+    scale: tuple[float, float] | None
 
     @property
     def name(self) -> str:
@@ -90,7 +92,7 @@ def load(
         write_rejected(rejected, asides)
     else:
         _demand_sound([aside for aside in asides if not _settled(aside.problem, duplicates)])
-    return Study(tuple(paths), table, ratings, asides, _notes(ratings, scale, asides, rejected))
+    return Study(tuple(paths), table, ratings, asides, _notes(ratings, scale, asides, rejected), scale)
 
 
 def _settled(problem: Problem, duplicates: str) -> bool:

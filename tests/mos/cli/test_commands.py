@@ -164,7 +164,9 @@ def test_methods_are_listed_with_their_options(run: Run) -> None:
     assert all(row["what it does"] for row in options.values())
 
 
-@pytest.mark.parametrize("command", ["score", "screen", "raters", "agreement", "compare", "plan", "report", "methods"])
+@pytest.mark.parametrize(
+    "command", ["score", "update", "screen", "raters", "agreement", "compare", "plan", "report", "methods"]
+)
 def test_help_has_examples(run: Run, command: str) -> None:
     shown = run(command, "--help")
     assert shown.status == 0
