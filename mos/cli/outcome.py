@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from mos.cli.choosing import demand_scores
-from mos.cli.loading import Study
 from mos.cli.showing import notice, print_json, show
 from mos.cli.writing import check_suffixes, provenance_path, refuse_existing, write_tables
-from mos.result import Result
+
+if TYPE_CHECKING:
+    from mos.cli.loading import Study
+    from mos.result import Result
 
 Ledger = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what was left out and why (.csv, .parquet).")]
 Raters = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what became of every rater (.csv, .parquet).")]
