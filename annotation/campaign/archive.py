@@ -1,0 +1,203 @@
+"""The archive of a campaign: every version of every annotation that was ever seen, in a file that only grows.
+
+A line of `campaign/answers.jsonl` holds one version as Label Studio gave it, with the data of its task, or says that an
+annotation was deleted.  What is known already is not written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple, Self
+
+import orjson
+
+FILE = "answers.jsonl"
+TORN = "answers.torn"
+GONE = ""
+"""Stands for the digest of a deleted annotation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One state of one annotation.
+
+    project: `stage/person_id`, whose project it was found in
+    key: the task's key as its data says ("" when it says none)
+    author, editor: e-mails of who made it and of who else than its author and the manager changed it last, if known
+    seen_at: ISO time at which it was first seen
+    annotation: Label Studio's JSON; None when it was deleted
+    """
+
+    project: str
+    key: str
+    task_id: int
+    annotation_id: int
+    author: str | None
+    editor: str | None
+    seen_at: str
+    data: dict[str, Any]
+    annotation: dict[str, Any] | None
+
+    @property
+    def digest(self) -> str:
+        """The same for the same state; `GONE` for a deleted annotation."""
+        if self.annotation is None:
+            return GONE
+        payload = orjson.dumps(self.annotation, option=orjson.OPT_SORT_KEYS)
+        return hashlib.blake2b(payload, digest_size=16).hexdigest()
+
+
+class Filed(NamedTuple):
+    """Where a version stands in the file, and which line that is (counted from 1)."""
+
+    offset: int
+    line: int
+    digest: str
+    task_id: int
+    project: str
+
+
+class Archive:
+    """The archive in one file, open for appending; texts and pictures stay on disk until they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._index: dict[str, dict[int, list[Filed]]] = {}
+        self.authors: dict[int, str] = {}
+        self.damaged: list[int] = []
+        self._lines = 0
+        path.parent.mkdir(exist_ok=True)
+        self._stream: BinaryIO = path.open("a+b")
+        try:
+            self._read()
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, versions: Iterable[Version]) -> int:
+        """File the versions that are not the latest known of their annotation; how many that were.
+
+        They are on the disk when this returns.
+        """
+        offset = self._stream.seek(0, os.SEEK_END)
+        lines: list[bytes] = []
+        for version in versions:
+            digest = version.digest
+            latest = self.latest(version.key, version.annotation_id)
+            if digest == (latest.digest if latest else GONE):
+                continue
+            line = orjson.dumps(asdict(version), option=orjson.OPT_APPEND_NEWLINE)
+            self._lines += 1
+            self._file(version, Filed(offset, self._lines, digest, version.task_id, version.project))
+            offset += len(line)
+            lines.append(line)
+        if lines:
+            self._stream.write(b"".join(lines))
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        return len(lines)
+
+    def latest(self, key: str, annotation_id: int) -> Filed | None:
+        """The last state of an annotation of a task; None when nothing is known of it."""
+        found = self._index.get(key, {}).get(annotation_id)
+        return found[-1] if found else None
+
+    def standing(self, key: str, task_id: int) -> set[int]:
+        """Ids of the annotations of a task that were there when it was last looked at."""
+        return {
+            annotation_id
+            for annotation_id, filed in self._index.get(key, {}).items()
+            if filed[-1].digest != GONE and filed[-1].task_id == task_id
+        }
+
+    def keys(self) -> list[str]:
+        """Every key of which there is a version, in order."""
+        return sorted(self._index)
+
+    def versions(self, key: str) -> dict[int, list[tuple[int, Version]]]:
+        """All versions of every annotation of a task, the earliest first, each with its line, by annotation id."""
+        return {
+            annotation_id: [(filed.line, self._version(filed)) for filed in found]
+            for annotation_id, found in sorted(self._index.get(key, {}).items())
+        }
+
+    def _version(self, filed: Filed) -> Version:
+        self._stream.seek(filed.offset)
+        return Version(**orjson.loads(self._stream.readline()))
+
+    def _file(self, version: Version, filed: Filed) -> None:
+        self._index.setdefault(version.key, {}).setdefault(version.annotation_id, []).append(filed)
+        made_by = (version.annotation or {}).get("completed_by")
+        if isinstance(made_by, int) and version.author is not None:
+            self.authors[made_by] = version.author
+
+    def _read(self) -> None:
+        self._stream.seek(0)
+        offset = 0
+        for line in self._stream:
+            version = _parsed(line)
+            if not line.endswith(b"\n"):
+                self._mend(offset, line, whole=version is not None)
+            if version is not None:
+                self._lines += 1
+                self._file(version, Filed(offset, self._lines, version.digest, version.task_id, version.project))
+            elif line.endswith(b"\n"):
+                self._lines += 1
+                self.damaged.append(self._lines)
+            offset += len(line)
+
+    def _mend(self, offset: int, line: bytes, whole: bool) -> None:
+        """End the last line, or put the part of it that a power cut left into another file."""
+        if whole:
+            self._stream.write(b"\n")
+        else:
+            with self._path.with_name(TORN).open("ab") as torn:
+                torn.write(line + b"\n")
+                torn.flush()
+                os.fsync(torn.fileno())
+            self._stream.truncate(offset)
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+
+def author_of(annotation: Mapping[str, Any], authors: Mapping[int, str]) -> str | None:
+    """The e-mail of who made an annotation, given e-mails by user id; None when that is not known."""
+    made_by = annotation.get("completed_by")
+    if isinstance(made_by, dict):
+        made_by = made_by.get("id")
+    return authors.get(made_by) if isinstance(made_by, int) else None
+
+
+def editor_of(annotation: Mapping[str, Any], authors: Mapping[int, str], manager_id: int) -> str | None:
+    """The e-mail (or number) of who changed an annotation last, if neither its author nor the manager did."""
+    changed_by = annotation.get("updated_by")
+    if not isinstance(changed_by, int) or changed_by in (annotation.get("completed_by"), manager_id):
+        return None
+    return authors.get(changed_by, f"user {changed_by}")
+
+
+def _parsed(line: bytes) -> Version | None:
+    """The version on a line; None when the line is damaged."""
+    try:
+        version = Version(**orjson.loads(line))
+    except (orjson.JSONDecodeError, TypeError):
+        return None
+    ids = (version.task_id, version.annotation_id)
+    sound = isinstance(version.key, str) and isinstance(version.data, dict) and all(isinstance(i, int) for i in ids)
+    return version if sound else None
