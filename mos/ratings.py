@@ -73,6 +73,5 @@ class Ratings:
 
 def _crossed(codes: np.ndarray, size: int, dimension: np.ndarray, dimensions: int) -> np.ndarray:
     """[N] position of each rating in the product of codes (of which there are `size`) and dimensions."""
-    crossed = codes.astype(np.int32 if size * dimensions < 2**31 else np.int64)
-    np.multiply(crossed, dimensions, out=crossed)
+    crossed = np.multiply(codes, dimensions, dtype=np.int32 if size * dimensions < 2**31 else np.int64)
     return np.add(crossed, dimension, out=crossed)

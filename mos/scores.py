@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mos.moments import Moments, blocks, largest, moments, scattered_moments
+from mos.moments import Moments, Scattered, against, largest, moments, scattered_moments
 
 POINTS_PER_Z = 100 / 6
 _CONSTANT = 1e-12  # a spread below this share of the largest score is rounding, not use of the scale
@@ -33,14 +33,15 @@ def normalise(score: np.ndarray, key: np.ndarray, given: np.ndarray, removed: np
     whose retained ratings are all equal.
     """
     z = np.empty(len(score))
-    kept = scattered_moments(score, key, given, removed, deviations=z)
+    scattered = Scattered(key, len(given))
+    kept = scattered_moments(score, scattered, given, removed, deviations=z)
     sd = kept.sd(ddof)
     too_few = kept.n < 2
     least_sd = _CONSTANT * largest(score)
     constant = ~too_few & (sd <= least_sd)
     sd[too_few | constant] = np.nan
-    for rows in blocks(len(score)):
-        z[rows] /= sd.take(key[rows], mode="clip")
+    for rows, at in scattered.blocks():
+        against(np.divide, z[rows], sd, at, out=z[rows])
     return Normalised(z, constant, too_few, kept, least_sd)
 
 

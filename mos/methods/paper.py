@@ -81,10 +81,11 @@ def estimate(ratings: Ratings, options: PaperOptions) -> Estimate:
 
     fate = fates_of_raters(own)
     fate[excluded.ravel()] = RATER_EXCLUDED
-    retained = given - np.bincount(ratings.rater_keys()[removed], minlength=len(given))
+    theirs = ratings.rater_keys()[removed]
+    retained = given - np.bincount(theirs, minlength=len(given))
     fates = Fates(fate, removed, given, retained)
     status = statuses(ratings, fates)
-    trimmed = removed[fate[ratings.rater_keys()[removed]] == KEPT]
+    trimmed = removed[fate[theirs] == KEPT]
     means = average(own.z, ratings.groups(), len(rated), status == KEPT, trimmed)
     return Estimate(
         unit="points",

@@ -50,7 +50,7 @@ def flag_outliers(
         # Worst case of summing n numbers of this size one by one, and then the relative band.
         slack = _NEAR * limit + ROUNDING * highest * own.n
         least = np.where(own.ss > 0, np.square(np.maximum(limit - slack, 0)), np.inf)
-        row = np.flatnonzero(squares >= runs.spread(least))
+        row = np.flatnonzero(runs.against(np.greater_equal, squares, least))
         doubtful = squares[row] <= np.square(limit + slack)[group[rows][row] - runs.groups.start]
         certain.append(rows.start + row[~doubtful])
         near.append(rows.start + row[doubtful])

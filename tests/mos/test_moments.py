@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mos.moments import ascends, blocks, count_by, moments, scattered_moments, whole_groups
+from mos.moments import Scattered, ascends, blocks, count_by, cycle, moments, scattered_moments, whole_groups
 
 ORDERS = ["ascending", "scattered"]
 
@@ -72,6 +72,55 @@ def test_equal_ratings_have_equal_moments_to_the_last_bit_wherever_they_are(size
     assert len(set(found.ss.tolist())) == 1
 
 
+@pytest.mark.parametrize("size", [1, 3, 15, 40])
+def test_whether_other_groups_are_as_large_changes_no_bit(size: int) -> None:
+    random = np.random.default_rng(size)
+    values, group = random.normal(3, 1, 50 * size + 3), np.append(np.repeat(np.arange(50), size), [50] * 3)
+    counted = random.random(len(values)) < 0.8
+    equal = moments(values[:-3], group[:-3], 50, counted[:-3])
+    unequal = moments(values, group, 51, counted)
+    for one, other in zip(equal, unequal, strict=True):
+        np.testing.assert_array_equal(one, other[:50])
+
+
+@pytest.mark.parametrize("each", [[0, 1, 2], [3, 1, 0, 2], [0, 1, 1, 2], list(range(90)), list(range(45)) * 3, [0]])
+@pytest.mark.parametrize("times", [1, 2, 7, 60])
+def test_groups_that_recur_have_the_moments_of_groups_in_any_other_order(each: list[int], times: int) -> None:
+    random = np.random.default_rng(times)
+    group, groups = np.array(each * times, np.int32), max(each) + 2
+    values, without = random.normal(3, 1, len(group)).round(2), np.flatnonzero(random.random(len(group)) < 0.2)
+    deviations = np.empty(len(group))
+    given = count_by(group, groups)
+    found = scattered_moments(values, Scattered(group, groups), given, without, deviations)
+    order = random.permutation(len(group))
+    counted = np.isin(np.arange(len(group)), without, invert=True)
+    expected = moments(values[order], group[order], groups, counted[order])
+    assert given.tolist() == np.bincount(group, minlength=groups).tolist()
+    assert found.n.tolist() == expected.n.tolist()
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-14)
+    np.testing.assert_allclose(found.ss, expected.ss, rtol=1e-12, atol=1e-25)
+    np.testing.assert_allclose(deviations, values - expected.mean[group], atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("group", "rows"),
+    [
+        ([], 0),
+        ([0], 0),
+        ([0, 1, 2], 0),
+        ([2, 0, 1] * 2, 3),
+        ([2, 0, 1] * 100, 3),
+        ([5, 5, 5], 1),
+        ([0, 1, 0, 1, 0], 0),
+        ([0, 1, 2] * 99 + [0, 2, 1], 0),
+        ([0, 0, 1, 0, 0, 1], 0),
+    ],
+)
+def test_after_how_many_rows_groups_recur(group: list[int], rows: int) -> None:
+    """Of several rows of one group next to each other the cycle is not looked for."""
+    assert cycle(np.array(group, np.int32)) == rows
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("value", [3.3, 0.1, -7.7, 0.0, 1e-9, 123456.789])
 def test_equal_numbers_have_no_spread(order: str, value: float) -> None:
@@ -83,7 +132,7 @@ def test_deviations_are_of_every_row_from_the_mean_of_those_that_count() -> None
     random = np.random.default_rng(3)
     group, values, without = random.integers(0, 5, 300), random.normal(0, 1, 300), np.arange(0, 300, 7)
     deviations = np.empty(300)
-    found = scattered_moments(values, group, count_by(group, 5), without, deviations)
+    found = scattered_moments(values, Scattered(group, 5), count_by(group, 5), without, deviations)
     counted = np.delete(np.arange(300), without)
     expected = [values[counted][group[counted] == g].mean() for g in range(5)]
     np.testing.assert_allclose(deviations, values - np.array(expected)[group], atol=1e-14)
@@ -105,6 +154,7 @@ def test_blocks_cover_every_row_once_and_cut_no_group(groups: int) -> None:
     assert cuts[-1][1] == 500
     assert all(group[stop - 1] < group[stop] for _, stop in cuts[:-1])
     assert [rows.start for rows in blocks(500, 200)] == [0, 200, 400]
+    assert [rows.start for rows in blocks(500, 200, 150)] == [0, 300]
 
 
 @given(st.lists(st.integers(0, 3), max_size=200))
