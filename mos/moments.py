@@ -60,8 +60,8 @@ class Runs:
         self._each = _rows_of_each(group, low, high)
         if self._each:
             self.n = np.full(high - low, self._each)
-            self._present: np.ndarray = np.arange(high - low)
-            self._start = self._present * self._each
+            self._present = np.arange(high - low)
+            self._start: np.ndarray = self._present * self._each
         else:
             self._start = np.append(0, np.flatnonzero(group[1:] != group[:-1]) + 1)
             self._present = group[self._start] - low
