@@ -1,0 +1,88 @@
+"""The status of a campaign as one HTML file that needs no other, no network and no script."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annotation.campaign.status import Status, by_stage, ordered, total
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATE = "status.html"
+BARS = "progress{width:120px;height:9px;accent-color:var(--accent)}tbody th{font-weight:550}"
+
+# Control characters are no text, and a lone surrogate cannot be written; tab and line feed stay.
+_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000)), "\ufffd")
+
+
+def write(out: Path, status: Status, refresh: int | None = None) -> None:
+    """Put the page into the file `out` in one step: a browser that looks meanwhile sees the old page or the new one."""
+    draft = out.with_name(f".{out.name}.draft")
+    draft.write_text(render(status, refresh), encoding="utf-8", newline="\n")
+    draft.replace(out)
+
+
+def render(status: Status, refresh: int | None = None) -> str:
+    """The text of the page; every value is escaped by the template engine.
+
+    refresh: seconds after which a browser loads the page again; None for never
+    """
+    from markupsafe import Markup
+
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            status=status,
+            tiles=tiles(status),
+            stages=by_stage(status.rows),
+            rows=ordered(status.rows),
+            refresh=refresh,
+            style=Markup(resources.files("mos.report").joinpath("page.css").read_text(encoding="utf-8") + BARS),
+        )
+    )
+
+
+def tiles(status: Status) -> list[tuple[str, str, str]]:
+    """The figures to see first: figure, what it is, and what to hold it against."""
+    everything = total(status.rows)
+    people = {row.person for row in status.rows}
+    stuck = {row.person for row in status.rows if row.stuck}
+    return [
+        (f"{status.finished:,}", "pairs finished", f"of {status.pairs:,}"),
+        (f"{everything.done:,}", "tasks done", f"of {everything.assigned:,} handed out"),
+        (f"{everything.left:,}", "tasks left", "so far; later steps bring more"),
+        (f"{len(people):,}", "people", f"{len(stuck)} of them stuck" if stuck else "nobody is stuck"),
+        (everything.ends or "–", "estimated end", "of what is handed out, at this pace"),
+    ]
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("annotation.campaign", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+    environment.filters |= {
+        "count": lambda value: f"{value:,}",
+        "decimal": lambda value: "–" if value is None else f"{value:.1f}",
+        "percent": lambda value: "–" if value is None else f"{100 * value:.0f} %",
+        "words": lambda value: value.replace("_", " "),
+        "moment": lambda value: value[:16].replace("T", " "),
+    }
+    return environment
+
+
+def _printable(value: Any) -> Any:
+    """Text without control characters; markup of ours passes as it is."""
+    return value.translate(_CONTROL) if type(value) is str else value
