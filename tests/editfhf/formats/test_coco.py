@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -147,6 +149,30 @@ def test_row_groups_decide_nothing(dataset: Path, exported: Path, tmp_path: Path
     assert pq.read_metadata(one / "data" / "train-00000-of-00001.parquet").num_row_groups == 4
     assert manifest == json.loads((dataset / "manifest.json").read_bytes())
     assert files(export(one, tmp_path / "coco")) == files(exported)
+
+
+def test_a_turned_picture_has_the_size_in_which_it_is_shown(tmp_path: Path) -> None:
+    made = sample_dataset.tables()
+    stream, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    Image.new("RGB", (sample_dataset.HEIGHT, sample_dataset.WIDTH)).save(stream, "JPEG", exif=exif)
+    made["default"]["test"][0]["edited_image"] = {"bytes": stream.getvalue(), "path": None}
+    out = export(sample_dataset.write(tmp_path / "dataset", made), tmp_path / "coco")
+    (image,) = opened(out, "test").loadImgs(6)
+    assert (image["width"], image["height"]) == (sample_dataset.WIDTH, sample_dataset.HEIGHT)
+    assert (out / "images" / "test" / image["file_name"]).read_bytes() == stream.getvalue()
+
+
+ends = st.lists(st.floats(0, 2**16, width=32), min_size=2, max_size=2, unique=True).map(sorted)
+
+
+@given(ends, ends)
+def test_any_box_comes_back_to_the_last_bit(horizontal: list[float], vertical: list[float]) -> None:
+    (x0, x1), (y0, y1) = horizontal, vertical
+    region = dict.fromkeys(("region_id", "flaw_type", "severity", "rationale", "annotators"))
+    made = json.loads(json.dumps(coco.annotation(region | {"box": [x0, y0, x1, y1], "disks": None}, "artifact", 1)))
+    x, y, width, height = made["bbox"]
+    assert np.float32([x, y, x + width, y + height]).tolist() == [x0, y0, x1, y1]
 
 
 def test_every_flaw_type_has_a_category(exported: Path) -> None:
