@@ -126,9 +126,13 @@ class Archive:
             if filed[-1].digest != GONE and filed[-1].task_id == task_id
         }
 
-    def keys(self) -> list[str]:
+    def known_keys(self) -> list[str]:
         """Every key of which there is a version, in order."""
         return sorted(self._index)
+
+    def count(self, key: str) -> int:
+        """How many versions there are of a task's annotations."""
+        return sum(map(len, self._index.get(key, {}).values()))
 
     def versions(self, key: str) -> dict[int, list[tuple[int, Version]]]:
         """All versions of every annotation of a task, the earliest first, each with its line, by annotation id."""

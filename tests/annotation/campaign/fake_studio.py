@@ -1,0 +1,138 @@
+"""Label Studio in memory, as far as a campaign asks; it can break off at any call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from annotation.studio.client import Project, Task, User
+
+MANAGER = 1
+
+CONTROLS = ("box", "disk", "flaw_type", "severity", "rationale", "verdict", "flagged")
+
+
+def any_interface(stage: str) -> str:
+    """Stands for the labelling configuration of a stage: it has every control."""
+    return "".join(f'<{stage} name="{name}"/>' for name in CONTROLS)
+
+
+class Killed(BaseException):
+    """The process that spoke with the server is gone."""
+
+
+class FakeStudio:
+    """The server's memory, and every call to it.
+
+    `kill_at` is the number of the call, counted from 1, at which the caller is killed: before the server obeyed, or
+    after it when `late`.  Chunks of imports are calls of their own.
+    """
+
+    def __init__(self, emails: Iterable[str], chunk: int = 3) -> None:
+        self.accounts = [User(MANAGER, "manager@localhost")]
+        self.accounts += [User(number, email) for number, email in enumerate(emails, start=2)]
+        self.made: list[Project] = []
+        self.held: dict[int, list[Task]] = {}
+        self.storages: dict[int, str] = {}
+        self.calls = 0
+        self.kill_at = 0
+        self.late = False
+        self._chunk = chunk
+        self._ids = count(1)
+        self._moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def _call(self, obey: Any) -> Any:
+        self.calls += 1
+        if self.calls == self.kill_at and not self.late:
+            raise Killed
+        done = obey()
+        if self.calls == self.kill_at:
+            raise Killed
+        return done
+
+    def clock(self) -> str:
+        """The next second."""
+        self._moment += timedelta(seconds=1)
+        return self._moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def whoami(self) -> User:
+        return self._call(lambda: self.accounts[0])
+
+    def users(self) -> list[User]:
+        return self._call(lambda: list(self.accounts))
+
+    def projects(self) -> Iterator[Project]:
+        yield from self._call(lambda: list(self.made))
+
+    def create_project(
+        self, title: str, description: str, label_config: str, instruction: str = "", allow_empty: bool = True
+    ) -> Project:
+        def obey() -> Project:
+            assert 3 <= len(title) <= 50
+            project = Project(next(self._ids), title, description, label_config)
+            self.made.append(project)
+            self.held[project.project_id] = []
+            return project
+
+        return self._call(obey)
+
+    def serve_pictures(self, project_id: int, folder: Path) -> None:
+        self._call(lambda: self.storages.update({project_id: str(folder)}))
+
+    def import_tasks(self, project_id: int, tasks: Iterable[Mapping[str, Any]]) -> list[int]:
+        ids: list[int] = []
+        rest = [deepcopy(dict(task)) for task in tasks]
+        for start in range(0, len(rest), self._chunk):
+            ids += self._call(lambda part=rest[start : start + self._chunk]: self._imported(project_id, part))
+        return ids
+
+    def _imported(self, project_id: int, part: list[Task]) -> list[int]:
+        made = [task | {"id": next(self._ids), "annotations": [], "updated_at": self.clock()} for task in part]
+        self.held[project_id] += made
+        return [task["id"] for task in made]
+
+    def tasks(self, project_id: int, since: str | None = None) -> Iterator[Task]:
+        found = self._call(lambda: deepcopy(self.held[project_id]))
+        yield from (task for task in found if since is None or task["updated_at"] >= since)
+
+    def export(self, project_id: int) -> list[Task]:
+        return self._call(lambda: deepcopy(self.held[project_id]))
+
+    # What people do, which is no call of the campaign's.
+
+    def everything(self) -> list[Task]:
+        """Every task, by id."""
+        return sorted((task for tasks in self.held.values() for task in tasks), key=lambda task: task["id"])
+
+    def task(self, key: str) -> Task:
+        """The one task with a key."""
+        [found] = [task for task in self.everything() if task["data"].get("key") == key]
+        return found
+
+    def task_keys(self) -> list[str]:
+        """The keys of all tasks, in order."""
+        return sorted(task["data"].get("key", "") for task in self.everything())
+
+    def submit(self, task: Task, user_id: int, result: list[dict[str, Any]], at: str | None = None) -> dict[str, Any]:
+        """Somebody submits an annotation; it."""
+        at = at or self.clock()
+        times = {"created_at": at, "updated_at": at}
+        by = {"completed_by": user_id, "updated_by": user_id, "was_cancelled": False, "lead_time": 5.0}
+        annotation = {"id": next(self._ids), "result": result} | by | times
+        task["annotations"].append(annotation)
+        task["updated_at"] = self.clock()
+        return annotation
+
+    def edit(self, task: Task, annotation: dict[str, Any], user_id: int, result: list[dict[str, Any]]) -> None:
+        """Somebody changes an annotation."""
+        annotation |= {"result": result, "updated_by": user_id, "updated_at": self.clock()}
+        task["updated_at"] = self.clock()
+
+    def delete(self, task: Task, annotation: dict[str, Any]) -> None:
+        """Somebody deletes an annotation."""
+        task["annotations"].remove(annotation)
+        task["updated_at"] = self.clock()
