@@ -51,10 +51,15 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="coco: boxes. preferences: pairs, as Pick-a-Pic has them.")],
     out: Annotated[Path, typer.Option("--out", help="A new or empty folder.")],
     split: Annotated[list[str] | None, typer.Option("--split", help="This split only; may be repeated.")] = None,
-    by: Annotated[Score | None, typer.Option("--by", help="preferences: the score that decides. [overall]")] = None,
+    by: Annotated[
+        Score | None, typer.Option("--by", help="preferences: the score that decides; overall when not given.")
+    ] = None,
     ties: Annotated[
         Ties | None,
-        typer.Option("--ties", help="preferences: a tie where 95 % intervals overlap, or at equal scores. [interval]"),
+        typer.Option(
+            "--ties",
+            help="preferences: a tie where 95 % intervals overlap, or only at equal scores; interval when not given.",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="A summary as JSON on stdout.")] = False,
