@@ -1,7 +1,7 @@
 """Labelling configurations, one for each stage: what an annotator sees and can do in Label Studio.
 
 A stage is a template (`STAGE.xml`) put together from `parts/`.  Control names are those by which `annotation.export`
-reads (see `annotation.export.names.Names`).
+reads (see `annotation.export.names.Names`); labels and choices are exported under their `alias` where they have one.
 """
 
 from __future__ import annotations
@@ -12,37 +12,51 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from annotation.flaws import definitions
-from annotation.records import DIMENSIONS, SEVERITIES
+from annotation.interfaces.keys import KEYS
+from annotation.records import DIMENSIONS, DISK_RADIUS_PER_HEIGHT, SEVERITIES
 from mos.errors import UserError
 
 STAGES = ("qualification", "regional", "expert", "textual", "expert_text", "scoring", "prompt_check")
+COLOURS = {"artifact": "#d1495b", "failure": "#2e6fba"}
+QUESTIONS = {
+    "perceptual_quality": "How good does the edited picture look by itself: free of defects, natural, sharp?",
+    "instruction_following": "How well was the instruction carried out: all of it, and rightly?",
+    "visual_consistency": "How well was all that the instruction does not name kept as in the source?",
+}
 
 _FIELD = re.compile(r'"\$([a-z_]+)"')
 
 
-def load(stage: str, **values: str) -> str:
+def load(stage: str, *, guidelines: str = "", picture_height: int = 480) -> str:
     """The labelling configuration (XML) of a stage.
 
-    values: `guidelines`, the campaign's own words to its annotators, shown above ours.
+    guidelines: the campaign's own words to its annotators, shown above ours.
+    picture_height: screen pixels that a picture is shown at at most (it is at most 4/3 times as wide).  480 suits
+    windows from 1440 pixels, 600 those from 1920.  A disk that is set by hand is drawn with a fixed radius on the
+    screen, so this height decides it.
     """
     if stage not in STAGES:
         raise UserError(f"Expected a stage of {', '.join(STAGES)}, got {stage!r}.")
-    unknown = sorted(values.keys() - {"guidelines"})
-    if unknown:
-        raise UserError(f"A labelling configuration takes guidelines alone, got {', '.join(unknown)}.")
     return (
         _environment()
         .get_template(f"{stage}.xml")
         .render(
-            guidelines=values.get("guidelines", ""),
-            flaws={name: text for kind in definitions().values() for name, text in kind.items()},
+            guidelines=guidelines,
+            picture_height=picture_height,
+            disk_stroke=round(picture_height * DISK_RADIUS_PER_HEIGHT / 1.5),
+            flaws=definitions(),
             severities=SEVERITIES,
-            dimensions={name: name.replace("_", " ").capitalize() for name in DIMENSIONS},
+            dimensions={
+                name: {"title": name.replace("_", " ").capitalize(), "text": QUESTIONS[name]} for name in DIMENSIONS
+            },
+            keys=KEYS,
+            colours=COLOURS,
             about="edited",
         )
     )
 
 
+@cache
 def data_fields(stage: str) -> tuple[str, ...]:
     """The fields that a task's data must have for a stage's configuration, `pair_id` among them."""
     return tuple(dict.fromkeys(("pair_id", *_FIELD.findall(load(stage)))))
