@@ -9,7 +9,7 @@ import pyarrow as pa
 from annotation.export import ratings, read_tasks
 from annotation.records import Place, Rating, Rejection
 from mos.errors import UserError
-from mos.problem import Problem
+from mos.table.problem import Problem
 
 # A skipped task is the ordinary course of a campaign, and a flag on a region is no rating.
 ROUTINE = frozenset({"cancelled"})

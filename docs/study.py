@@ -20,7 +20,7 @@ import numpy as np
 from mos.arrow import nulls, plain, texts
 from mos.methods import METHODS, score
 from mos.ratings import Ratings
-from mos.result import Result
+from mos.scoring.result import Result
 
 FIGURES = Path(__file__).with_name("study.json")
 

@@ -13,8 +13,8 @@ from mos.methods.p910 import P910Options
 from mos.methods.p913 import P913Options
 from mos.methods.paper import PaperOptions
 from mos.methods.zscore import ZscoreOptions
-from mos.normalising import NormalisingOptions
-from mos.options import Options
+from mos.scoring.normalising import NormalisingOptions
+from mos.scoring.options import Options
 
 Words = Mapping[str, str]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mos.arrow import nulls, numbers, plain, texts
 from mos.errors import UserError
-from mos.result import Result
+from mos.scoring.result import Result
 
 
 class Comparison(NamedTuple):

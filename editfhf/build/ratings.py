@@ -15,10 +15,10 @@ from annotation.records import DIMENSIONS, Rating, Rejection
 from editfhf import features
 from editfhf.build.scoring import Scoring
 from mos.errors import UserError
-from mos.estimate import STATUSES
 from mos.methods import score
-from mos.points import in_points
-from mos.result import Result
+from mos.scoring.estimate import STATUSES
+from mos.scoring.points import in_points
+from mos.scoring.result import Result
 from mos.table import Problem, Ratings, code, read_columns
 
 Reject = Callable[[Rejection], None]

@@ -13,7 +13,7 @@ from mos.methods.p910 import P910Options
 from mos.methods.p913 import P913Options
 from mos.methods.paper import PaperOptions
 from mos.methods.zscore import ZscoreOptions
-from mos.options import Options
+from mos.scoring.options import Options
 
 DEFAULT = "paper"
 CONFIDENCE = 0.95

@@ -12,8 +12,8 @@ from mos.errors import UserError
 
 if TYPE_CHECKING:
     from mos.cli.source import Study
-    from mos.options import Options
-    from mos.result import Result
+    from mos.scoring.options import Options
+    from mos.scoring.result import Result
 
 Method = Annotated[str, typer.Option("--method", "-m", help="One of `editfhf mos methods`.")]
 Set = Annotated[

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mos.cli.writing import write_rejected
 from mos.errors import UserError
-from mos.problem import Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from mos.ratings import Ratings
+    from mos.table.problem import Problem
 
 READERS = "mos.readers"  # entry points: file suffix without its dot -> function from path to table and problems
 HARMLESS = frozenset({"byte_order_mark"})
@@ -34,7 +34,7 @@ class Aside(NamedTuple):
 class Study:
     """The ratings of one or more files, and what is to be known of the reading.
 
-    table: as it was read, see `mos.reading.read_columns`, the files one after another
+    table: as it was read, see `mos.table.reading.read_columns`, the files one after another
     asides: rows set aside
     notes: sentences for a person
     scale: as it was given, None where it was taken from the data
@@ -117,7 +117,7 @@ def _demand_sound(asides: Sequence[Aside]) -> None:
 
 
 def _read(path: Path, names: Mapping[str, str]) -> tuple[pa.Table, list[Problem]]:
-    from mos.reading import read_columns
+    from mos.table.reading import read_columns
 
     suffix = path.suffix.lower().removeprefix(".")
     further = {entry.name: entry for entry in entry_points(group=READERS)}
@@ -159,7 +159,7 @@ def _joined(paths: Sequence[Path], tables: Sequence[pa.Table]) -> pa.Table:
 def _notes(
     ratings: Ratings, scale: tuple[float, float] | None, asides: Sequence[Aside], rejected: Path | None
 ) -> list[str]:
-    from mos.doubts import doubtful_extremes, doubtful_ids
+    from mos.table.doubts import doubtful_extremes, doubtful_ids
 
     notes = []
     if scale is None and len(ratings):

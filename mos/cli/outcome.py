@@ -13,7 +13,7 @@ from mos.cli.writing import check_suffixes, provenance_path, refuse_existing, wr
 
 if TYPE_CHECKING:
     from mos.cli.loading import Study
-    from mos.result import Result
+    from mos.scoring.result import Result
 
 Ledger = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what was left out and why (.csv, .parquet).")]
 Raters = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what became of every rater (.csv, .parquet).")]

@@ -54,7 +54,7 @@ def raters(
         editfhf mos raters ratings.csv --explain
     """
     from mos.raters import COLUMNS, advice, report
-    from mos.times import given_at
+    from mos.table.times import given_at
 
     check_suffixes([out])
     refuse_existing([out, *([provenance_path(out)] if out else [])], force)

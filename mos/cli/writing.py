@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from mos.errors import UserError
-from mos.problem import Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mos.table.problem import Problem
 
 SUFFIXES = (".csv", ".parquet")
 _KEY = b"mos"

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mos.arrow import nulls, numbers, plain, texts
-from mos.coding import code_labels, code_repetitions, is_number
 from mos.errors import UserError
-from mos.ordering import gathered
 from mos.table import MAX_DIMENSIONS, Judged
+from mos.table.coding import code_labels, code_repetitions, is_number
+from mos.table.ordering import gathered
 
 NO_REPETITIONS = texts([""])  # the one repetition of ratings without that column, which itself has no blank ones
 

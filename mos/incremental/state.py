@@ -15,12 +15,12 @@ from mos.errors import UserError
 from mos.incremental.axes import NO_REPETITIONS, Axes, Axis, among, axes_of, united
 from mos.incremental.merging import Known, Merge, OnKnown, merge
 from mos.methods import score
-from mos.options import Options
-from mos.ordering import Part, order
-from mos.problem import Problem
 from mos.ratings import Ratings
-from mos.result import Result
+from mos.scoring.options import Options
+from mos.scoring.result import Result
 from mos.table import code, judge, located, one_of
+from mos.table.ordering import Part, order
+from mos.table.problem import Problem
 
 _COLUMNS = ("item", "rater", "dimension", "score")
 _SHOWN = 5

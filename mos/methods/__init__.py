@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from mos.assembly import assemble
 from mos.errors import UserError
-from mos.estimate import Estimate
-from mos.options import Options
 from mos.ratings import Ratings
-from mos.result import Result
+from mos.scoring.assembly import assemble
+from mos.scoring.estimate import Estimate
+from mos.scoring.options import Options
+from mos.scoring.result import Result
 
 METHODS = {
     "paper": "remove outliers beyond 2 sigma, exclude raters with more than 5 %, mean of z-scores on 0 to 100",

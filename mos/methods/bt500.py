@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from mos import ledger
 from mos.arrow import numbers
-from mos.estimate import KEPT, RATER_EXCLUDED, Estimate, Fates, Flags, Null, statuses
-from mos.means import plain_means
 from mos.moments import moments
-from mos.options import Exact, Options
 from mos.ratings import Ratings
+from mos.scoring import ledger
+from mos.scoring.estimate import KEPT, RATER_EXCLUDED, Estimate, Fates, Flags, Null, statuses
+from mos.scoring.means import plain_means
+from mos.scoring.options import Exact, Options
 from mos.screening import bt500
 from mos.screening.bt500_chance import expected_rejections, flag_probability
 from mos.screening.chance import expected_shares

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from mos import ledger
-from mos.estimate import KEPT, RATER_CONSTANT, RATER_EXCLUDED, Estimate, Fates, statuses
-from mos.means import plain_means
 from mos.methods.rater_columns import by_dimension
 from mos.moments import moments
-from mos.options import Options
 from mos.ratings import Ratings
+from mos.scoring import ledger
+from mos.scoring.estimate import KEPT, RATER_CONSTANT, RATER_EXCLUDED, Estimate, Fates, statuses
+from mos.scoring.means import plain_means
+from mos.scoring.options import Options
 from mos.screening import correlation as rule
 
 

@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from mos.estimate import KEPT, Estimate, Fates, statuses
-from mos.means import plain_means
 from mos.moments import moments
-from mos.options import Options
 from mos.ratings import Ratings
+from mos.scoring.estimate import KEPT, Estimate, Fates, statuses
+from mos.scoring.means import plain_means
+from mos.scoring.options import Options
 
 
 class MosOptions(Options):

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from mos.bias import remove_bias
-from mos.estimate import Estimate
 from mos.methods import mos
+from mos.methods.bias import remove_bias
+from mos.methods.projection import Projection, project_each
 from mos.methods.rater_columns import by_dimension
 from mos.moments import moments
-from mos.options import Options
-from mos.projection import Projection, project_each
 from mos.ratings import Ratings
-from mos.scores import Means
+from mos.scoring.estimate import Estimate
+from mos.scoring.options import Options
+from mos.scoring.scores import Means
 
 
 class P910Options(Options):

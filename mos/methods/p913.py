@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from mos.bias import RaterBias, rater_bias, remove_bias
-from mos.estimate import Estimate
 from mos.methods import mos
+from mos.methods.bias import RaterBias, rater_bias, remove_bias
 from mos.methods.bt500 import KurtosisOptions, screened_means
 from mos.methods.rater_columns import by_dimension
 from mos.ratings import Ratings
+from mos.scoring.estimate import Estimate
 
 
 class P913Options(KurtosisOptions):

@@ -18,13 +18,13 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from mos import ledger
-from mos.estimate import KEPT, RATER_EXCLUDED, Estimate, Fates, Flags, Null, statuses
 from mos.moments import count_by
-from mos.normalising import NormalisingOptions, fates_of_raters, normalised
-from mos.options import Exact
 from mos.ratings import Ratings
-from mos.scores import POINTS_PER_Z, Normalised, average
+from mos.scoring import ledger
+from mos.scoring.estimate import KEPT, RATER_EXCLUDED, Estimate, Fates, Flags, Null, statuses
+from mos.scoring.normalising import NormalisingOptions, fates_of_raters, normalised
+from mos.scoring.options import Exact
+from mos.scoring.scores import POINTS_PER_Z, Normalised, average
 from mos.screening.chance import expected_exclusions, expected_shares, outlier_probability
 from mos.screening.outliers import Outliers, flag_outliers
 from mos.screening.shares import beyond

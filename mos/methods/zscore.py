@@ -10,12 +10,12 @@ from typing import Literal
 
 import numpy as np
 
-from mos import ledger
-from mos.estimate import KEPT, Estimate, Fates, statuses
 from mos.moments import count_by
-from mos.normalising import NormalisingOptions, fates_of_raters, normalised
 from mos.ratings import Ratings
-from mos.scores import POINTS_PER_Z, average
+from mos.scoring import ledger
+from mos.scoring.estimate import KEPT, Estimate, Fates, statuses
+from mos.scoring.normalising import NormalisingOptions, fates_of_raters, normalised
+from mos.scoring.scores import POINTS_PER_Z, average
 
 
 class ZscoreOptions(NormalisingOptions):

@@ -16,7 +16,7 @@ from mos.screening.outliers import flag_outliers
 
 if TYPE_CHECKING:
     from mos.ratings import Ratings
-    from mos.result import Result
+    from mos.scoring.result import Result
 
 _LEVEL = 0.95
 _SIGMA = Fraction(2)

@@ -23,7 +23,7 @@ from mos.raters.straight_lining import straight_lining
 
 if TYPE_CHECKING:
     from mos.ratings import Ratings
-    from mos.result import Result
+    from mos.scoring.result import Result
 
 _COUNTS = frozenset(
     ["n", "items", "alone", "screened", "flagged", "bt500_p", "bt500_q", "levels", "longest_run", "retests"]

@@ -18,9 +18,9 @@ from mos.raters import COLUMNS, advice
 from mos.raters import report as rater_report
 from mos.ratings import Ratings
 from mos.report.plots import drawn, of_dimension, of_study, unit_of
-from mos.result import Result
+from mos.scoring.result import Result
 from mos.table import completeness
-from mos.times import given_at
+from mos.table.times import given_at
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -13,9 +13,9 @@ from mos.agreement import Agreement, spearman_brown
 from mos.arrow import nulls, plain
 from mos.errors import UserError
 from mos.plots import svg
-from mos.points import in_points
 from mos.ratings import Ratings
-from mos.result import Result
+from mos.scoring.points import in_points
+from mos.scoring.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

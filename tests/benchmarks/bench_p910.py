@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mos.projection import Projection, project, project_each
+from mos.methods.projection import Projection, project, project_each
 
 RATERS_PER_ITEM = 15
 DIMENSIONS = 3

@@ -13,7 +13,7 @@ import pytest
 
 from mos.connectivity import components, report
 from mos.moments import moments
-from mos.scores import normalise
+from mos.scoring.scores import normalise
 from mos.table import Ratings, code
 
 Coded = Callable[..., Ratings]

@@ -16,7 +16,7 @@ from editfhf.build.scoring import SCORING
 from editfhf.dataset import features
 from editfhf.validation import check_dataset
 from mos.methods import score
-from mos.result import Result
+from mos.scoring.result import Result
 from mos.table import code
 from tests.editfhf.build import building, corpora
 from tests.editfhf.build.campaign import CARELESS_RATER, campaign

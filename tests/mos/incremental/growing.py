@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from mos.errors import UserError
 from mos.methods import method, score
-from mos.options import Options
-from mos.result import Result
+from mos.scoring.options import Options
+from mos.scoring.result import Result
 from mos.table import code
 
 Key = tuple[str, str, str]

@@ -21,7 +21,7 @@ from mos.errors import UserError
 from mos.incremental import State, load, save
 from mos.incremental.storage import decode, encode
 from mos.methods import METHODS, score
-from mos.options import Options
+from mos.scoring.options import Options
 from mos.table import code, read_columns
 from tests.mos.incremental.growing import SCALE, assert_equal, options, study, table
 

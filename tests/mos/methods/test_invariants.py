@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mos.estimate import STATUSES
 from mos.methods import METHODS, score
-from mos.result import Result
+from mos.scoring.estimate import STATUSES
+from mos.scoring.result import Result
 from mos.table import code
 
 LITERAL = {"ddof": 0, "zero_variance": "literal", "denominator": "all", "exclusion_scope": "pooled"}

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mos.errors import UserError
-from mos.estimate import KEPT, OUTLIER
 from mos.methods import METHODS, method, score
 from mos.methods.mos import MosOptions
 from mos.methods.paper import PaperOptions
-from mos.options import Options
-from mos.result import Result
+from mos.scoring.estimate import KEPT, OUTLIER
+from mos.scoring.options import Options
+from mos.scoring.result import Result
 from mos.table import Ratings, code
 
 Coded = Callable[..., Ratings]

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from mos.errors import UserError
-from mos.estimate import STATUSES
 from mos.methods import score
 from mos.methods.paper import PaperOptions
-from mos.result import Result
+from mos.scoring.estimate import STATUSES
+from mos.scoring.result import Result
 from mos.table import Ratings, code, read_columns
 
 Key = tuple[int, int]

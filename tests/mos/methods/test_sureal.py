@@ -17,7 +17,7 @@ import pytest
 from scipy import stats
 
 from mos.methods import score
-from mos.result import Result
+from mos.scoring.result import Result
 from mos.table import Ratings, code, read_columns
 
 Coded = Callable[..., Ratings]

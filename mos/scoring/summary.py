@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mos.estimate import KEPT, STATUSES, Null
 from mos.ratings import Ratings
-from mos.result import FALLBACK, NO_SCORE, NOT_USED
+from mos.scoring.estimate import KEPT, STATUSES, Null
+from mos.scoring.result import FALLBACK, NO_SCORE, NOT_USED
 
 _MANY_EXCLUDED = 0.2
 # From here a rating's rank says something: of five, none is two sample deviations from the mean of the five.
@@ -39,7 +39,7 @@ class Figures(NamedTuple):
     flagged: ratings that the method counts against raters; None where it counts nothing
     cases: see `Cases`
     outside: scores out of `bounds`; clipped: whether they were cut to it
-    reason, not_used: see `mos.result.why_no_score` and `why_not_used`
+    reason, not_used: see `mos.scoring.result.why_no_score` and `why_not_used`
     rated: [items * dimensions] ratings before anything was removed
     null: what chance alone would do, where that is known
     components: see `mos.connectivity.components`

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mos.moments import Moments
-from mos.scores import Means
+from mos.scoring.scores import Means
 
 
 def plain_means(found: Moments) -> Means:

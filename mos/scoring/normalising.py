@@ -8,11 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from mos.errors import UserError
-from mos.estimate import KEPT, RATER_CONSTANT, RATER_TOO_FEW
 from mos.moments import Moments
-from mos.options import Options
 from mos.ratings import Ratings
-from mos.scores import Normalised, normalise
+from mos.scoring.estimate import KEPT, RATER_CONSTANT, RATER_TOO_FEW
+from mos.scoring.options import Options
+from mos.scoring.scores import Normalised, normalise
 
 
 class NormalisingOptions(Options):
@@ -68,7 +68,7 @@ def _constant(ratings: Ratings, key: np.ndarray, dimensions: int) -> str:
 
 
 def fates_of_raters(own: Normalised) -> np.ndarray:
-    """[raters * dimensions] uint8, positions in `mos.estimate.STATUSES`."""
+    """[raters * dimensions] uint8, positions in `mos.scoring.estimate.STATUSES`."""
     fate = np.full(len(own.constant), KEPT, np.uint8)
     fate[own.constant] = RATER_CONSTANT
     fate[own.too_few] = RATER_TOO_FEW

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mos import delimited
 from mos.arrow import numbers, repeated
 from mos.errors import UserError
-from mos.problem import Problem
+from mos.table import delimited
+from mos.table.problem import Problem
 
 # What each column is usually called, in the order in which we look.
 USUAL_NAMES: dict[str, tuple[str, ...]] = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mos.ordering import Part, order, ordered_codes
+from mos.table.ordering import Part, order, ordered_codes
 
 SIZES = (5, 2, 4)
 some_rows = st.lists(st.tuples(*(st.integers(-1, size - 1) for size in SIZES)), max_size=60)

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from mos.arrow import chosen, numbers, texts, truths
-from mos.estimate import KEPT, RATER_CONSTANT, RATER_EXCLUDED, Estimate
 from mos.ratings import Ratings
-from mos.scores import Means
+from mos.scoring.estimate import KEPT, RATER_CONSTANT, RATER_EXCLUDED, Estimate
+from mos.scoring.scores import Means
 
 NO_SCORE = ("no_ratings", "all_excluded", "too_few", "fallback")
 FALLBACK = NO_SCORE.index("fallback")
@@ -27,8 +27,8 @@ class Result:
     ratings: what was scored
     options: the method and its resolved options, as JSON values
     unit: of the scores: "points" from 0 to 100 for methods that normalise raters, "scale" for that of the ratings
-    status: [N] uint8, position in `mos.estimate.STATUSES`, in the order of `ratings`.  An outlier is called so whether
-        or not its rater is excluded as well
+    status: [N] uint8, position in `mos.scoring.estimate.STATUSES`, in the order of `ratings`.  An outlier is called so
+        whether or not its rater is excluded as well
     value: [N] float64, the rating as it entered the mean: z, or the rating less its rater's bias, or the rating
         itself; NaN where there is none
     scores: one row for every item and dimension, ordered by both: item, dimension, mos, sd (of the ratings behind
@@ -56,7 +56,7 @@ class Result:
     @cached_property
     def exclusions(self) -> pa.Table:
         """See `ledger`; made when it is first asked for."""
-        from mos.ledger import EMPTY
+        from mos.scoring.ledger import EMPTY
 
         return pa.concat_tables([EMPTY, *self.decisions()])
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mos.ratings import Ratings
-from mos.scores import Means
+from mos.scoring.scores import Means
 
 _GROUPS = 4096
 _LEAST_VALID = 0.5  # an item that has no score in more of the resamples than this gets no interval

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mos.errors import UserError
-from mos.intervals import resampled
 from mos.methods import METHODS, score
+from mos.scoring.intervals import resampled
 from mos.table import Ratings, code
 
 Coded = Callable[..., Ratings]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mos.bias import rater_bias, remove_bias
+from mos.methods.bias import rater_bias, remove_bias
 from mos.moments import moments
 from mos.table import Ratings, code, read_columns
 

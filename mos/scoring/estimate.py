@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mos.moments import blocks
 from mos.ratings import Ratings
-from mos.scores import Means
+from mos.scoring.scores import Means
 
 # What became of a rating; `Result.status` holds positions in this list.
 STATUSES = ("kept", "outlier", "rater_excluded", "rater_constant", "rater_too_few")
@@ -69,11 +69,11 @@ class Estimate:
     rated: [items * dimensions] int64, ratings of each before anything was removed
     to_unit: factor and shift from `value` to `unit`
     normalises: whether every rater's ratings are brought to one mean, so that groups of raters must share items
-    exclusion: the rule by which raters are excluded, one of `mos.result.NOT_USED`; "" for none
+    exclusion: the rule by which raters are excluded, one of `mos.scoring.result.NOT_USED`; "" for none
     by_dimension: whether it decides for every dimension on its own, not for a rater's ratings of all of them
     flags: None where the method counts nothing against raters
     null: makes what chance alone would do; None where that is not known
-    decisions: makes the lines of the ledger, see `mos.ledger.SCHEMA`
+    decisions: makes the lines of the ledger, see `mos.scoring.ledger.SCHEMA`
     columns: makes further columns of the table of raters
     notes: sentences for a person
     """

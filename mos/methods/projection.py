@@ -7,7 +7,7 @@ the consistent ones with more weight, until nothing changes.
 Where raters are few the likelihood has no maximum: it grows without bound as one rater's inconsistency shrinks to
 nothing and the qualities become that rater's scores.  At 100 items, that is how all of 200 simulated studies end with
 3 raters, four in five with 4, one in six with 5, and most with 8 when raters differ (standard deviations with a spread
-of 35 %).  The guard is a floor under the inconsistencies (see `mos.alternation.Guard`).  Root mean square error
+of 35 %).  The guard is a floor under the inconsistencies (see `mos.methods.alternation.Guard`).  Root mean square error
 against the truth in those simulations, for raters alike and differing:
 
     raters        plain mean       without guard        guarded
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mos.alternation import Fit, Guard, fit_complete, fit_sparse
+from mos.methods.alternation import Fit, Guard, fit_complete, fit_sparse
 from mos.moments import ROUNDING, Moments, largest, moments
 
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from mos.connectivity import components
 from mos.errors import UserError
-from mos.estimate import KEPT, OUTLIER, RATER_EXCLUDED, STATUSES, Estimate
-from mos.intervals import bootstrap, half_widths
 from mos.moments import moments
-from mos.options import Options
 from mos.ratings import Ratings
-from mos.result import FALLBACK, Result, rater_table, score_table, why_no_score, why_not_used
-from mos.scores import Means
-from mos.summary import Cases, Figures, summarise
+from mos.scoring.estimate import KEPT, OUTLIER, RATER_EXCLUDED, STATUSES, Estimate
+from mos.scoring.intervals import bootstrap, half_widths
+from mos.scoring.options import Options
+from mos.scoring.result import FALLBACK, Result, rater_table, score_table, why_no_score, why_not_used
+from mos.scoring.scores import Means
+from mos.scoring.summary import Cases, Figures, summarise
 
 Estimating = Callable[[Ratings, Any], Estimate]
 POINTS = (0.0, 100.0)

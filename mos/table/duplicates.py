@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mos.arrow import numbers
 from mos.errors import UserError
-from mos.problem import Problem
+from mos.table.problem import Problem
 
 Duplicates = Literal["error", "first", "last", "mean", "repetition"]
 _SHOWN = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from mos.doubts import doubtful_extremes, doubtful_ids
 from mos.table import Ratings, code
+from mos.table.doubts import doubtful_extremes, doubtful_ids
 
 
 def rated(scores: list[float], raters: list[str] | None = None) -> Ratings:

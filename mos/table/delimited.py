@@ -20,7 +20,7 @@ import pyarrow.csv as pacsv
 
 from mos.arrow import numbers, texts
 from mos.errors import UserError
-from mos.problem import Problem
+from mos.table.problem import Problem
 
 ROW = "\0row"  # the name of the column of line numbers: no header can hold it, since NUL is refused there
 _CHUNK = 65_536

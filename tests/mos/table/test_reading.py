@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mos import delimited
 from mos.errors import UserError
-from mos.table import read_columns
+from mos.table import delimited, read_columns
 
 
 def write(folder: Path, text: str | bytes, name: str = "ratings.csv") -> Path:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from mos.arrow import numbers, repeated
 from mos.ratings import Ratings
-from mos.scores import Normalised
+from mos.scoring.scores import Normalised
 
 SCHEMA = pa.schema(
     [

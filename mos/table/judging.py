@@ -12,16 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from mos.arrow import numbers, texts
-from mos.coding import Coded, Columns, code_columns
-from mos.duplicates import Duplicates, settle
 from mos.errors import UserError
-from mos.faults import FAULTS, NO_RATING, find_faults, tell
-from mos.ordering import Part, gathered, order, ordered_codes
-from mos.problem import Problem
 from mos.ratings import Ratings
-from mos.reading import read_columns
-
-__all__ = ["Duplicates", "Missing", "Problem", "Ratings", "code", "complain", "completeness", "located", "read_columns"]
+from mos.table.coding import Coded, Columns, code_columns
+from mos.table.duplicates import Duplicates, settle
+from mos.table.faults import FAULTS, NO_RATING, find_faults, tell
+from mos.table.ordering import Part, gathered, order, ordered_codes
+from mos.table.problem import Problem
 
 Missing = Literal["reject", "drop"]
 
@@ -180,7 +177,7 @@ def one_of(name: str, value: str, known: Sequence[str]) -> None:
 
 
 def _ordered(judged: Judged) -> tuple[Ratings, np.ndarray | None]:
-    """The good rows in canonical order; and `again` of `mos.ordering.Order`."""
+    """The good rows in canonical order; and `again` of `mos.table.ordering.Order`."""
     columns, known, dimension = judged.columns, judged.known, judged.dimension
     item, rater, repetition = columns.item, columns.rater, columns.repetition
     parts = [Part(item.codes, len(item.labels)), Part(dimension, len(known)), Part(rater.codes, len(rater.labels))]

@@ -14,7 +14,7 @@ from scipy import stats
 
 from mos.methods import score
 from mos.methods.paper import PaperOptions
-from mos.scores import average
+from mos.scoring.scores import average
 from mos.table import Ratings, code, read_columns
 
 NO_SCREENING = PaperOptions(outlier_sigma=1e6, max_outlier_share="1")

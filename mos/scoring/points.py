@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from mos.arrow import nulls, numbers, plain
 from mos.errors import UserError
-from mos.result import Result
+from mos.scoring.result import Result
 
 _PLACES, _WIDTHS = ("mos", "ci_low", "ci_high"), ("sd", "se")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from mos.arrow import numbers
-from mos.coding import Coded, Columns
-from mos.problem import Problem
+from mos.table.coding import Coded, Columns
+from mos.table.problem import Problem
 
 # In the order in which they are looked for: a row is told the first that holds.
 FAULTS = (

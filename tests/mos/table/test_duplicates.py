@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mos.duplicates import Duplicates
 from mos.errors import UserError
 from mos.table import Problem, Ratings, code
+from mos.table.duplicates import Duplicates
 
 Row = tuple[str, str, str, float]
 ROWS: list[Row] = [

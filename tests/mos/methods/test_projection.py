@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos.alternation import EPSILON, Guard, fit_complete, fit_sparse
-from mos.bias import rater_bias
-from mos.projection import Projection, project, project_each
+from mos.methods.alternation import EPSILON, Guard, fit_complete, fit_sparse
+from mos.methods.bias import rater_bias
+from mos.methods.projection import Projection, project, project_each
 
 Table = tuple[np.ndarray, np.ndarray, np.ndarray, int, int]  # score, item, rater, items, raters
 COMPLETE = ("hdtv1.csv", "its4s2_images.csv", "its4s_agh.csv", "nflx_public.csv", "vqeg_hd3.csv")

@@ -1,0 +1,1 @@
+"""What all scoring methods share: options, estimates, means, intervals, results, the ledger, the summary."""
