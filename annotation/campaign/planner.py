@@ -154,7 +154,7 @@ class _Plan:
 
     def _expert(self) -> tuple[bool, list[TaskSpec]]:
         waiting = self._waiting("expert")
-        annotators = len({annotation.annotator_id for annotation in self._work.regional})
+        annotators = sorted({annotation.annotator_id for annotation in self._work.regional})
         return not waiting, [expert_task(key, self._outcome(), annotators, self._sized()) for key in waiting]
 
     def _textual(self) -> tuple[bool, list[TaskSpec]]:

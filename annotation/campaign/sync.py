@@ -14,22 +14,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from annotation import images
-from annotation.campaign.answers import SetAside, Work, read_work, sort_keys
+from annotation.campaign.answers import SetAside
 from annotation.campaign.archive import FILE as ARCHIVE
 from annotation.campaign.archive import Archive, Version, author_of, editor_of
 from annotation.campaign.drafts import FILE as DRAFTS
-from annotation.campaign.drafts import read_drafts
 from annotation.campaign.lock import locked
 from annotation.campaign.options import FILE, FOLDER, Stage, read_options
 from annotation.campaign.planner import Record, in_order, states
+from annotation.campaign.record import RecordReader, picture_urls
 from annotation.campaign.set_aside import SetAsideFile
-from annotation.campaign.tasks import Size, TaskKey, TaskSpec
-from annotation.corpus import PAIRS, Corpus
+from annotation.campaign.tasks import TaskSpec
+from annotation.corpus import PAIRS
 from annotation.records import Pair
 from annotation.studio.client import Project, Task, User
-from annotation.studio.pictures import Pictures
-from mos.errors import UserError
 
 TITLES: dict[Stage, str] = {
     "regional": "Regions",
@@ -116,13 +113,12 @@ class Sync:
         self._now = now
         self._since: dict[int, str] = {}
         self._tasks: dict[int, dict[int, str]] = {}
-        self._work: dict[str, tuple[object, Work]] = {}
-        self._sizes: dict[str, Size] = {}
         self._ready: set[int] = set()
         self._stamp: object = None
         self._summary = Summary()
         self._options = read_options(corpus)
         self._archive = Archive(corpus / FOLDER / ARCHIVE)
+        self._records = RecordReader(corpus, self._archive)
         self._aside = SetAsideFile(corpus / FOLDER)
 
     def __enter__(self) -> Sync:
@@ -136,12 +132,12 @@ class Sync:
         stamp = [_stamp(self._root / name) for name in (f"{FOLDER}/{FILE}", PAIRS, DRAFTS)]
         if stamp != self._stamp:
             self._options = read_options(self._root)
-            self._work.clear()
         projects, filed = self._read()
         if not filed and stamp == self._stamp:
             return replace(self._summary, filed=0, projects=0, created={}, set_aside=())
         self._stamp = None
-        record, found = self._record()
+        names = [name for tasks in self._tasks.values() for name in tasks.values()]
+        record, found = self._records.read(self._options, names)
         where = list(states(record))
         made, created = self._create(in_order(record, where), record, projects)
         steps = Counter[str](state.step or "done" for state in where)
@@ -199,41 +195,6 @@ class Sync:
         for gone in sorted(self._archive.standing(key, task["id"]) - present):
             yield Version(name, key, task["id"], gone, None, None, self._now(), data, None)
 
-    def _record(self) -> tuple[Record, list[SetAside]]:
-        """What decides which tasks should exist, and everything that does not count."""
-        aside: list[SetAside] = []
-        pairs = {pair.pair_id: pair for pair in Corpus.open(self._root).pairs(lambda rejection: None)}
-        keys = sort_keys(self._archive, self._options, pairs, aside.append)
-        shown = {}
-        for pair_id, pair in pairs.items():
-            try:
-                self._pictures(pair)
-                if pair_id in keys and pair_id not in self._sizes:
-                    info = images.inspect(images.read(self._root, pair.edited))
-                    self._sizes[pair_id] = info.width, info.height
-                shown[pair_id] = pair
-            except UserError as error:
-                aside.append(SetAside(pair_id, 0, 0, "bad_picture", str(error)))
-        work = {pair_id: self._read_work(pair_id, found, aside) for pair_id, found in keys.items() if pair_id in shown}
-        names = (name for tasks in self._tasks.values() for name in tasks.values())
-        existing = frozenset(key for name in names if (key := TaskKey.parse(name)) is not None)
-        drafts = read_drafts(
-            self._root, lambda bad: aside.append(SetAside(DRAFTS, 0, bad.row, bad.reason, bad.message))
-        )
-        return Record(self._options, tuple(shown.values()), work, self._sizes, drafts, existing), aside
-
-    def _read_work(self, pair_id: str, keys: list[TaskKey], aside: list[SetAside]) -> Work:
-        state = [(key, self._archive.count(str(key))) for key in keys]
-        known = self._work.get(pair_id)
-        if known is None or known[0] != state:
-            known = state, read_work(self._archive, keys, self._sizes[pair_id], self._options, aside.append)
-            self._work[pair_id] = known
-        return known[1]
-
-    def _pictures(self, pair: Pair) -> dict[str, str]:
-        pictures = Pictures(self._root, self._options.pictures)
-        return {"source_image": pictures.url(pair.source), "edited_image": pictures.url(pair.edited)}
-
     def _create(self, specs: list[TaskSpec], record: Record, projects: dict[str, int]) -> tuple[int, dict[str, int]]:
         """Create tasks, and the projects that they need; how many projects, and tasks by stage."""
         pairs = {pair.pair_id: pair for pair in record.pairs}
@@ -276,7 +237,7 @@ class Sync:
             }
             for prediction in spec.predictions
         ]
-        return {"data": data | self._pictures(pair) | spec.data, "predictions": predictions}
+        return {"data": data | picture_urls(self._root, pair, self._options) | spec.data, "predictions": predictions}
 
     def _strangers(self) -> tuple[str, ...]:
         known = {user.email for user in self._server.users()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import hypot
 from typing import Any, NamedTuple, Self
 
 from annotation.campaign.drafts import Draft
@@ -11,8 +12,8 @@ from annotation.campaign.options import STAGES, Stage
 from annotation.campaign.round_robin import Review
 from annotation.consensus import Outcome
 from annotation.predictions import Result, rationale_results, regional_results
-from annotation.records import Mark, Region
-from annotation.text import bad_id
+from annotation.records import Disk, Mark, Region
+from annotation.text import MAX_ID, bad_id
 
 Size = tuple[int, int]
 
@@ -64,21 +65,29 @@ def regional_task(key: TaskKey) -> TaskSpec:
     return TaskSpec(key)
 
 
-def expert_task(key: TaskKey, outcome: Outcome, annotators: int, size: Size) -> TaskSpec:
-    """A pair for the expert: what annotators agree on as the prediction to begin from, all else as another one."""
+def expert_task(key: TaskKey, outcome: Outcome, annotators: Sequence[str], size: Size) -> TaskSpec:
+    """A pair for the expert: what annotators agree on as the prediction to begin from, everybody's work as another one.
+
+    An agreed region has one disk, the one in the middle of its annotators': theirs stay with the region whatever the
+    expert does, and would count twice if they were the expert's too.
+    """
     agreed = [
-        Mark(region.region_id, region.kind, region.box, region.disks, region.flaw_type, region.severity)
+        Mark(region.region_id, region.kind, region.box, (_middle(region.disks),), region.flaw_type, region.severity)
         for region in outcome.regions
     ]
-    alone = [
-        replace(fate.mark, mark_id=f"{fate.annotation.annotator_id}-{fate.mark.mark_id}")
-        for fate in outcome.fates
-        if fate.status == "unsupported"
+    letter = {name: f"{chr(ord('A') + place % 26)}{place}" for place, name in enumerate(sorted(annotators))}
+    counting = [
+        fate for fate in outcome.fates if fate.annotation.annotator_id in letter and fate.status != "superseded"
     ]
-    said = f"{annotators} annotators: they agree on {len(agreed)} regions; {len(alone)} boxes are one person's alone."
+    everybody = [
+        replace(fate.mark, mark_id=f"{letter[fate.annotation.annotator_id]}-{fate.mark.mark_id}"[:MAX_ID])
+        for fate in counting
+    ]
+    alone = sum(fate.status == "unsupported" for fate in counting)
+    said = f"{len(letter)} annotators. Regions on which they agree: {len(agreed)}. Boxes on which they do not: {alone}."
     predictions = [_prediction("agreed", regional_results(agreed, *size))]
-    if alone:
-        predictions.append(_prediction("alone", regional_results(alone, *size)))
+    if everybody:
+        predictions.append(_prediction("everybody", regional_results(everybody, *size)))
     return TaskSpec(key, {"disagreement": said}, tuple(predictions))
 
 
@@ -113,6 +122,11 @@ def current(region: Region, review: Review, draft: Draft | None) -> Region:
         flaw_type=review.flaw_type or (draft.flaw_type if draft else None) or region.flaw_type,
         severity=review.severity or (draft.severity if draft else None) or region.severity,
     )
+
+
+def _middle(disks: Sequence[Disk]) -> Disk:
+    """The disk from which the way to all others is shortest."""
+    return min(disks, key=lambda one: (sum(hypot(one.x - other.x, one.y - other.y) for other in disks), one))
 
 
 def _history(regions: Sequence[Region], reviews: Mapping[str, Review]) -> str:

@@ -4,61 +4,30 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from annotation.campaign.archive import Archive
 from annotation.campaign.lock import locked
-from annotation.campaign.options import Options, parse_options, write_options
-from annotation.campaign.sync import Summary, Sync, sync_once
+from annotation.campaign.options import write_options
+from annotation.campaign.sync import Summary, Sync
 from annotation.predictions import rating_results
 from mos.errors import UserError
 from tests.annotation.campaign.fake_studio import MANAGER, FakeStudio, Killed, any_interface
 from tests.annotation.campaign.people_at_work import nothing_seen, predicted, respond, text_of, verdict, with_text
-
-SIZE = (64, 40)
-ROLES = {
-    "ann": ("regional", "reviewer"),
-    "bob": ("regional", "rater"),
-    "cat": ("regional", "rater"),
-    "dan": ("reviewer", "rater"),
-    "eve": ("reviewer",),
-    "max": ("expert",),
-}
-NUMBER = {name: number for number, name in enumerate(ROLES, start=2)}
-
-
-def pilot(**fields: Any) -> Options:
-    people = [
-        {"person_id": name, "email": f"{name}@x.org", "name": name.title(), "roles": roles}
-        for name, roles in ROLES.items()
-    ]
-    return parse_options({"campaign_id": "pilot", "name": "Pilot", "raters": 2, "people": people} | fields, "test")
-
-
-def corpus_of(root: Path, pairs: int = 2, **fields: Any) -> Path:
-    (root / "images").mkdir(parents=True)
-    (root / "corpus.yaml").write_text("name: test\n")
-    Image.new("RGB", SIZE, "teal").save(root / "images" / "a.png")
-    lines = [
-        {
-            "pair_id": f"p{number}",
-            "source_id": f"s{number}",
-            "source": "images/a.png",
-            "edited": "images/a.png",
-            "instruction": "<script>alert(1)</script> {{x}}",
-            "task": "scene_background",
-            "editor": "e",
-        }
-        for number in range(pairs)
-    ]
-    (root / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    write_options(root, pilot(**fields))
-    return root
+from tests.annotation.campaign.pilot import (
+    NUMBER,
+    ROLES,
+    SIZE,
+    corpus_of,
+    everybody_works,
+    owner,
+    pilot,
+    sync,
+    to_the_end,
+)
 
 
 @pytest.fixture
@@ -69,30 +38,6 @@ def corpus(tmp_path: Path) -> Path:
 @pytest.fixture
 def studio() -> FakeStudio:
     return FakeStudio(f"{name}@x.org" for name in ROLES)
-
-
-def sync(studio: FakeStudio, corpus: Path) -> Summary:
-    return sync_once(studio, corpus, any_interface, Path("/served/images"))
-
-
-def everybody_works(studio: FakeStudio) -> int:
-    """Each task that is open is done by its owner; how many that were."""
-    waiting = [task for task in studio.everything() if not task["annotations"]]
-    for task in waiting:
-        studio.submit(task, owner(task), respond(task, SIZE))
-    return len(waiting)
-
-
-def owner(task: dict[str, Any]) -> int:
-    return NUMBER[task["data"]["key"].split("/")[2]]
-
-
-def to_the_end(studio: FakeStudio, step: Callable[[], Summary]) -> Summary:
-    for _ in range(30):
-        found = step()
-        if not everybody_works(studio):
-            return found
-    raise AssertionError("the campaign does not end")
 
 
 def said_of(corpus: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,19 @@
+"""`editfhf annotate ...`: the campaign in which people annotate, on Label Studio."""
+
+from __future__ import annotations
+
+import typer
+
+from annotation.commands.create import create
+from annotation.commands.export import export
+from annotation.commands.serve import serve
+from annotation.commands.sync import sync
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Let people annotate a corpus, on Label Studio.",
+)
+for command in (serve, create, sync, export):
+    app.command(no_args_is_help=command is not serve)(command)

@@ -1,0 +1,125 @@
+"""What a campaign exports, and that a build reads it as it was meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotation import export
+from annotation.campaign.export import export_campaign
+from annotation.rationales import agreement
+from annotation.records import Place, Rationale, Rejection
+from editfhf.build import Running, Silent, build, read_options
+from editfhf.dataset import load
+from mos.errors import UserError
+from tests.annotation.campaign.fake_studio import FakeStudio
+from tests.annotation.campaign.people_at_work import predicted, respond, text_of, verdict
+from tests.annotation.campaign.pilot import ROLES, SIZE, corpus_of, owner, sync, to_the_end
+
+
+@pytest.fixture
+def studio() -> FakeStudio:
+    return FakeStudio(f"{name}@x.org" for name in ROLES)
+
+
+@pytest.fixture
+def done(tmp_path: Path, studio: FakeStudio) -> Path:
+    corpus = corpus_of(tmp_path / "corpus")
+    to_the_end(studio, lambda: sync(studio, corpus))
+    return corpus
+
+
+def tasks(corpus: Path, name: str) -> list[dict[str, Any]]:
+    return json.loads((corpus / "annotations" / f"{name}-pilot.json").read_text())
+
+
+def statements(corpus: Path) -> list[Rationale]:
+    def never(rejection: Rejection) -> None:
+        raise AssertionError(rejection)
+
+    return [one for task in tasks(corpus, "rationales") for one in export.rationales(task, Place("f", 1), SIZE, never)]
+
+
+def test_every_stage_has_a_file_and_people_their_own_names(done: Path) -> None:
+    written = export_campaign(done)
+    assert written.files == {
+        "annotations/regions-pilot.json": 6,
+        "annotations/expert-pilot.json": 2,
+        "annotations/rationales-pilot.json": 2,
+        "annotations/ratings-pilot.json": 4,
+    }
+    assert (written.finished, written.pairs) == (2, 2)
+    people = {name for task in tasks(done, "regions") for name in export.annotators_of(task)}
+    assert people == {"ann", "bob", "cat"}
+
+
+def test_texts_are_final_and_say_who_wrote_and_who_agreed(done: Path) -> None:
+    export_campaign(done)
+    said = [one for one in statements(done) if one.pair_id == "p0"]
+    assert [one.text for one in said] == ["Text 0 <b>א🦊"] + 3 * ["Text 1 <b>א🦊"]
+    assert [one.verdict for one in said] == ["revise", "revise", "agree", "agree"]
+    assert agreement(said, 3).final
+
+
+def test_the_same_archive_gives_the_same_bytes(done: Path) -> None:
+    export_campaign(done)
+    first = {path.name: path.read_bytes() for path in (done / "annotations").iterdir()}
+    export_campaign(done)
+    assert {path.name: path.read_bytes() for path in (done / "annotations").iterdir()} == first
+
+
+def test_files_of_others_are_never_overwritten_unasked(done: Path) -> None:
+    (done / "annotations").mkdir()
+    path = done / "annotations" / "ratings-pilot.json"
+    path.write_text("[]")
+    with pytest.raises(UserError, match=r"ratings-pilot.json is not as an export left it"):
+        export_campaign(done)
+    assert [found.name for found in (done / "annotations").iterdir()] == ["ratings-pilot.json"]
+    assert path.read_text() == "[]"
+    export_campaign(done, force=True)
+    export_campaign(done)
+    assert len(tasks(done, "ratings")) == 4
+
+
+def test_before_anything_was_collected_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Nothing was collected yet"):
+        export_campaign(corpus_of(tmp_path / "corpus"))
+
+
+def built(corpus: Path, dataset: Path) -> list[dict[str, Any]]:
+    """The rows of a dataset that is built from the corpus."""
+    build(corpus, dataset, read_options(None), Running(workers=1), Silent())
+    return sorted((row for split in load(dataset).values() for row in split), key=lambda row: row["pair_id"])
+
+
+def test_a_build_reads_it_without_setting_anything_aside(done: Path, tmp_path: Path) -> None:
+    export_campaign(done)
+    rows = built(done, tmp_path / "dataset")
+    rejected = [json.loads(line) for line in (tmp_path / "dataset" / "rejected.jsonl").read_text().splitlines()]
+    # Raters who give one score to everything have no z-scores.
+    assert {one["what"] for one in rejected} <= {"score"}
+    for row in rows:
+        [region] = row["artifact_regions"]
+        assert region["rationale"] == "Text 1 <b>א🦊"
+        assert (region["flaw_type"], region["severity"]) == ("face", "minor")
+        assert sorted(region["annotators"])
+
+
+def test_a_text_that_the_expert_settled_is_the_expert_s_in_a_build(tmp_path: Path, studio: FakeStudio) -> None:
+    corpus = corpus_of(tmp_path / "corpus", 1, rounds=1)
+    for turn in range(20):
+        sync(studio, corpus)
+        for task in studio.everything():
+            if not task["annotations"]:
+                result = respond(task, SIZE)
+                if task["data"]["key"].startswith("textual"):
+                    box = next(item for item in predicted(task) if item["from_name"] == "box")
+                    result = [box, text_of(box, f"I say {turn}"), verdict("revise")]
+                studio.submit(task, owner(task), result)
+    assert export_campaign(corpus).finished == 1
+    [row] = built(corpus, tmp_path / "dataset")
+    assert [region["rationale"] for region in row["artifact_regions"]] == ["The expert's word."]
+    assert len(row["artifact_regions"][0]["disks"]) == 4
