@@ -7,17 +7,19 @@ reads (see `annotation.export.names.Names`); labels and choices are exported und
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from annotation.flaws import definitions
-from annotation.interfaces.keys import KEYS
-from annotation.records import DIMENSIONS, DISK_RADIUS_PER_HEIGHT, SEVERITIES
+from annotation.interfaces.examples import ASKED, drawing
+from annotation.interfaces.keys import COLOURS, KEYS
+from annotation.interfaces.steps import STEPS
+from annotation.records import DIMENSIONS, DISK_RADIUS_PER_HEIGHT, SEVERITIES, Region
 from mos.errors import UserError
 
 STAGES = ("qualification", "regional", "expert", "textual", "expert_text", "scoring", "prompt_check")
-COLOURS = {"artifact": "#d1495b", "failure": "#2e6fba"}
 QUESTIONS = {
     "perceptual_quality": "How good does the edited picture look by itself: free of defects, natural, sharp?",
     "instruction_following": "How well was the instruction carried out: all of it, and rightly?",
@@ -52,6 +54,12 @@ def load(stage: str, *, guidelines: str = "", picture_height: int = 480) -> str:
             keys=KEYS,
             colours=COLOURS,
             about="edited",
+            drawing=drawing,
+            asked=ASKED,
+            steps=STEPS[stage],
+            titles={"artifact": "Artifacts, with drawings", "failure": "Failures, with drawings"},
+            plain="font-weight: normal; font-size: 14px; margin: 3px 0",
+            bold="font-size: 14px; margin: 3px 0",
         )
     )
 
@@ -60,6 +68,23 @@ def load(stage: str, *, guidelines: str = "", picture_height: int = 480) -> str:
 def data_fields(stage: str) -> tuple[str, ...]:
     """The fields that a task's data must have for a stage's configuration, `pair_id` among them."""
     return tuple(dict.fromkeys(("pair_id", *_FIELD.findall(load(stage)))))
+
+
+def region_choices(regions: Sequence[Region]) -> list[dict[str, str]]:
+    """The field `region_choices` of a scoring task: what a rater can flag, numbered as Label Studio numbers the boxes.
+
+    A choice is exported as its region's id.  Its words are `value`, which is shown as text; `html` is never given,
+    because texts come from people.
+    """
+    return [
+        {"alias": region.region_id, "value": f"{number}. {_described(region)}"}
+        for number, region in enumerate(regions, 1)
+    ]
+
+
+def _described(region: Region) -> str:
+    words = [region.kind, *((word or "").replace("_", " ") for word in (region.flaw_type, region.severity))]
+    return f"{', '.join(word for word in words if word)}: {region.rationale or 'without a text'}"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Hot keys: the one table of them; the same key means the same in every stage."""
+"""Hot keys, the one table of them, in which a key means the same in every stage; and the colours of the kinds."""
 
 from __future__ import annotations
 
@@ -38,3 +38,5 @@ KEYS: dict[str, dict[str, str]] = {
     },
 }
 """Key by control and by label or choice."""
+
+COLOURS: dict[str, str] = {"artifact": "#d1495b", "failure": "#2e6fba"}
