@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import combinations
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from annotation.campaign.matching import Areas, Matches, box_matches, disk_areas
+from annotation.campaign.pace import moment_of
 from annotation.consensus import Outcome
 from annotation.records import DIMENSIONS, Rating, RegionalAnnotation
 from mos import methods, raters, table
@@ -188,8 +188,8 @@ def screen_raters(ratings: Iterable[Rating], scale: tuple[float, float], method:
     given = sorted(ratings, key=attrgetter("rated_at", "place", "pair_id", "annotator_id", "dimension", "score"))
     coded, problems = table.code(_table(given), scale, DIMENSIONS, duplicates="last")
     result = methods.score(coded, method)
-    moments = [_moment(rating.rated_at) for rating in given]
-    known = [moment for moment in moments if moment is not None]
+    moments = [moment_of(rating.rated_at) for rating in given]
+    known = [moment.replace(tzinfo=None) for moment in moments if moment is not None]
     times = np.array(known, "datetime64[us]")[coded.index] if given and len(known) == len(moments) else None
     report = raters.report(coded, result=result, times=times)
     return Screening(report, tuple(raters.advice(report)), result, tuple(problems))
@@ -204,12 +204,3 @@ def _table(ratings: Sequence[Rating]) -> pa.Table:
             "score": pa.array([rating.score for rating in ratings], pa.float64()),
         }
     )
-
-
-def _moment(text: str) -> datetime | None:
-    """An ISO time in UTC without its zone; None for what is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
