@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -95,11 +96,22 @@ def union_area(centres: NDArray[np.float64]) -> float:
 
     Green's theorem: half the integral of x dy - y dx along the arcs that lie in no other circle.
     """
-    if not len(centres):
-        return 0.0
     centres = np.unique(centres, axis=0)
-    centres = centres - centres.mean(axis=0)  # products of large coordinates would cost digits
-    return float(sum(_arcs(centre, centres) for centre in centres))
+    across, down = (centres[:, axis] - centres[:, axis, None] for axis in (0, 1))
+    distance = np.hypot(across, down)
+    near = (distance > 0) & (distance < 2)
+    area = math.pi * int(np.count_nonzero(~near.any(axis=1)))
+    if not near.any():
+        return area
+    start = np.mod(np.arctan2(down, across) - np.arccos(np.minimum(distance, 2) / 2), 2 * np.pi)
+    end = start + 2 * np.arccos(np.minimum(distance, 2) / 2)
+    middle = centres.mean(axis=0)  # products of large coordinates would cost digits
+    for index in np.flatnonzero(near.any(axis=1)):
+        others = near[index]
+        covered = sorted(zip(start[index, others].tolist(), end[index, others].tolist(), strict=True))
+        x, y = (centres[index] - middle).tolist()
+        area += _arcs(x, y, covered)
+    return area
 
 
 def disk_hits(candidate: Iterable[Mark], gold: Iterable[Mark], reach: float) -> tuple[int, int]:
@@ -125,7 +137,7 @@ def disk_radius(height: int) -> float:
 def _near(disk: Disk, mark: Mark, reach: float) -> bool:
     if mark.box.contains(disk):
         return True
-    return any(np.hypot(disk.x - other.x, disk.y - other.y) <= reach * (1 + ROUNDING) for other in mark.disks)
+    return any(math.hypot(disk.x - other.x, disk.y - other.y) <= reach * (1 + ROUNDING) for other in mark.disks)
 
 
 def _array(boxes: Sequence[Box]) -> NDArray[np.float64]:
@@ -138,27 +150,17 @@ def _centres(marks: Sequence[Mark], kind: Kind, height: int) -> NDArray[np.float
     return np.array(disks, dtype=np.float64).reshape(-1, 2) / disk_radius(height)
 
 
-def _arcs(centre: NDArray[np.float64], centres: NDArray[np.float64]) -> float:
-    """Contribution of one circle's bare arcs to the area inside the outline of all."""
-    x, y = centres.T - centre[:, None]
-    distance = np.hypot(x, y)
-    near = (distance > 0) & (distance < 2)
-    middle = np.arctan2(y[near], x[near])
-    half = np.arccos(distance[near] / 2)
-    start = np.mod(middle - half, 2 * np.pi)
-    covered = sorted(zip(start.tolist(), (start + 2 * half).tolist(), strict=True))
+def _arcs(x: float, y: float, covered: list[tuple[float, float]]) -> float:
+    """Contribution of the circle around (x, y) to the area inside the outline of all.
+
+    covered: where its arcs lie in other circles, ascending, each from an angle in [0, 2 pi) to a larger one
+    """
     # What reaches beyond a full turn covers the beginning of the next one too.
-    reached = max([end - 2 * np.pi for _, end in covered], default=0.0)
-    reached = max(0.0, reached)
+    reached = max(0.0, *(end - 2 * math.pi for _, end in covered))
     area = 0.0
-    for begin, end in [*covered, (2 * np.pi, 2 * np.pi)]:
+    for begin, end in [*covered, (2 * math.pi, 2 * math.pi)]:
         if begin > reached:
-            area += _sector(centre, reached, begin)
+            turn = x * (math.sin(begin) - math.sin(reached)) - y * (math.cos(begin) - math.cos(reached))
+            area += (begin - reached + turn) / 2
         reached = max(reached, end)
     return area
-
-
-def _sector(centre: NDArray[np.float64], begin: float, end: float) -> float:
-    x, y = centre.tolist()
-    turn = x * (np.sin(end) - np.sin(begin)) - y * (np.cos(end) - np.cos(begin))
-    return float(end - begin + turn) / 2
