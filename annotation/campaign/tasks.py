@@ -11,6 +11,7 @@ from annotation.campaign.drafts import Draft
 from annotation.campaign.options import STAGES, Stage
 from annotation.campaign.round_robin import Review
 from annotation.consensus import Outcome
+from annotation.interfaces import region_choices
 from annotation.predictions import Result, rationale_results, regional_results
 from annotation.records import Disk, Mark, Region
 from annotation.text import MAX_ID, bad_id
@@ -104,13 +105,9 @@ def text_task(
 
 def scoring_task(key: TaskKey, regions: Sequence[Region], size: Size | None) -> TaskSpec:
     """A pair to score, with its regions and their final texts; `size` may be None where there are no regions."""
-    choices = [
-        {"value": region.region_id, "hint": ": ".join(filter(None, (region.flaw_type, region.rationale)))}
-        for region in regions
-    ]
     results = rationale_results(regions, None, *size) if size is not None else []
     predictions = (_prediction("regions", results),) if results else ()
-    return TaskSpec(key, {"region_choices": choices}, predictions)
+    return TaskSpec(key, {"region_choices": region_choices(regions)}, predictions)
 
 
 def current(region: Region, review: Review, draft: Draft | None) -> Region:

@@ -72,7 +72,7 @@ def answer(task: dict[str, Any], size: tuple[int, int]) -> list[dict[str, Any]]:
         return respond(task, size)
     best = 3.0 + sorted(ROLES).index(person) / 4
     scores = {name: best - place / 3 for place, name in enumerate(DIMENSIONS)}
-    flagged = [choice.get("alias", choice["value"]) for choice in task["data"]["region_choices"]]
+    flagged = [choice["alias"] for choice in task["data"]["region_choices"]]
     shift = -1.5 if "editeval" in task["data"]["pair_id"] else 0.0
     return rating_results(
         {name: score + shift for name, score in scores.items()}, flagged if person == "tour-eve" else []

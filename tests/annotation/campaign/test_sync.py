@@ -88,8 +88,8 @@ def test_a_later_stage_shows_what_the_earlier_gave_and_no_names(corpus: Path, st
     [(region, text)] = second["data"]["seen"].items()
     assert text == "Text 0 <b>א🦊"
     scoring = next(task for task in studio.everything() if task["data"]["key"].startswith("scoring/p0/"))
-    assert [choice["value"] for choice in scoring["data"]["region_choices"]] == [region]
-    assert "Text 1" in scoring["data"]["region_choices"][0]["hint"]
+    assert [choice["alias"] for choice in scoring["data"]["region_choices"]] == [region]
+    assert "Text 1" in scoring["data"]["region_choices"][0]["value"]
 
 
 @pytest.mark.slow
@@ -311,7 +311,7 @@ def test_reviewers_who_never_agree_send_the_text_to_the_expert(tmp_path: Path, s
     assert "I say" in expert["data"]["history"]
     assert "dan" not in expert["data"]["history"]
     scoring = next(task for task in studio.everything() if task["data"]["key"].startswith("scoring/"))
-    assert "The expert's word." in scoring["data"]["region_choices"][0]["hint"]
+    assert "The expert's word." in scoring["data"]["region_choices"][0]["value"]
 
 
 def test_drafts_are_what_reviewers_begin_from(tmp_path: Path, studio: FakeStudio) -> None:
