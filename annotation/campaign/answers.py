@@ -74,9 +74,19 @@ def sort_keys(archive: Archive, options: Options, pairs: Collection[str], report
     return found
 
 
-def read_work(archive: Archive, keys: Collection[TaskKey], size: Size, options: Options, report: Report) -> Work:
-    """What counts of one pair's tasks; `size` is (width, height) of the edited image in pixels."""
-    reading = _Reading(size, options, report)
+def read_work(
+    archive: Archive,
+    keys: Collection[TaskKey],
+    size: Size,
+    options: Options,
+    report: Report,
+    again: Collection[TaskKey] = (),
+) -> Work:
+    """What counts of one pair's tasks; `size` is (width, height) of the edited image in pixels.
+
+    Nothing counts of the tasks that are to be done `again`.
+    """
+    reading = _Reading(size, options, report, again)
     for key in sorted(keys):
         histories = archive.versions(str(key)).values()
         submitted = [history for history in histories if history[-1][1].annotation is not None]
@@ -90,8 +100,9 @@ def read_work(archive: Archive, keys: Collection[TaskKey], size: Size, options: 
 class _Reading:
     """The work of one pair while it is read."""
 
-    def __init__(self, size: Size, options: Options, report: Report) -> None:
+    def __init__(self, size: Size, options: Options, report: Report, again: Collection[TaskKey]) -> None:
         self._size = size
+        self._again = again
         self._scale = options.scale
         self._emails = {person.person_id: person.email for person in options.people}
         self._report = report
@@ -148,6 +159,8 @@ class _Reading:
         if version.editor is not None:
             message = f"{version.editor} changed the work of {key.person_id}: what it was before counts."
             return "changed_by_other", message
+        if key in self._again:
+            return "done_again", f"{key.person_id} was asked to do the task again: the new answer counts."
         return None
 
     def _counts(self, key: TaskKey, line: int, version: Version) -> bool:

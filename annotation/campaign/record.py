@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from annotation import images
+from annotation.campaign.again import read_again
 from annotation.campaign.answers import SetAside, Work, read_work, sort_keys
 from annotation.campaign.archive import Archive
 from annotation.campaign.drafts import FILE as DRAFTS
 from annotation.campaign.drafts import read_drafts
-from annotation.campaign.options import Options
+from annotation.campaign.options import FOLDER, Options
 from annotation.campaign.planner import Record
 from annotation.campaign.tasks import Size, TaskKey
 from annotation.corpus import Corpus
@@ -38,6 +39,7 @@ class RecordReader:
             self._options = options
             self._work.clear()
         aside: list[SetAside] = []
+        again = read_again(self._root / FOLDER, aside.append)
         pairs = {pair.pair_id: pair for pair in Corpus.open(self._root).pairs(lambda rejection: None)}
         keys = sort_keys(self._archive, options, pairs, aside.append)
         shown = {}
@@ -51,7 +53,7 @@ class RecordReader:
             except UserError as error:
                 aside.append(SetAside(pair_id, 0, pair.place.row, "bad_picture", str(error)))
         work = {
-            pair_id: self._read_work(pair_id, found, options, aside)
+            pair_id: self._read_work(pair_id, found, options, aside, again)
             for pair_id, found in keys.items()
             if pair_id in shown
         }
@@ -61,11 +63,13 @@ class RecordReader:
         )
         return Record(options, tuple(shown.values()), work, self._sizes, drafts, known), aside
 
-    def _read_work(self, pair_id: str, keys: list[TaskKey], options: Options, aside: list[SetAside]) -> Work:
-        state = [(key, self._archive.count(str(key))) for key in keys]
+    def _read_work(
+        self, pair_id: str, keys: list[TaskKey], options: Options, aside: list[SetAside], again: Collection[TaskKey]
+    ) -> Work:
+        state = [(key, self._archive.count(str(key)), key in again) for key in keys]
         known = self._work.get(pair_id)
         if known is None or known[0] != state:
-            known = state, read_work(self._archive, keys, self._sizes[pair_id], options, aside.append)
+            known = state, read_work(self._archive, keys, self._sizes[pair_id], options, aside.append, again)
             self._work[pair_id] = known
         return known[1]
 

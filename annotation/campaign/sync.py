@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from annotation.campaign.again import FILE as AGAIN
 from annotation.campaign.answers import SetAside
 from annotation.campaign.archive import FILE as ARCHIVE
 from annotation.campaign.archive import Archive, Version, author_of, editor_of
@@ -129,7 +130,7 @@ class Sync:
 
     def run(self) -> Summary:
         """Read the server, file what is new, and create the tasks that should exist."""
-        stamp = [_stamp(self._root / name) for name in (f"{FOLDER}/{FILE}", PAIRS, DRAFTS)]
+        stamp = [_stamp(self._root / name) for name in (f"{FOLDER}/{FILE}", f"{FOLDER}/{AGAIN}", PAIRS, DRAFTS)]
         if stamp != self._stamp:
             self._options = read_options(self._root)
         projects, filed = self._read()

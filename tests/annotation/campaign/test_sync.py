@@ -348,3 +348,17 @@ def test_a_pair_without_its_picture_waits_and_is_named(corpus: Path, studio: Fak
 def test_people_without_an_account_are_named(corpus: Path) -> None:
     studio = FakeStudio(f"{name}@x.org" for name in ROLES if name != "max")
     assert sync(studio, corpus).strangers == ("max",)
+
+
+def test_what_the_manager_wants_done_again_is_and_the_new_answer_counts(tmp_path: Path, studio: FakeStudio) -> None:
+    corpus = corpus_of(tmp_path / "corpus", 1, steps=["scoring"])
+    to_the_end(studio, lambda: sync(studio, corpus))
+    key = studio.task_keys()[0]
+    lines = [{"key": key, "reason": "hasty"}, {"key": "textual/p0/ann/0"}]
+    (corpus / "campaign" / "redo.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = sync(studio, corpus)
+    assert sorted(one.reason for one in found.set_aside) == ["bad_redo", "done_again"]
+    assert studio.task_keys()[1] == key[:-1] + "1"
+    last = to_the_end(studio, lambda: sync(studio, corpus))
+    assert last.steps == {"done": 1}
+    assert len(studio.task_keys()) == 3
