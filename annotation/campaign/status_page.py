@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATE = "status.html"
-BARS = "progress{width:120px;height:9px;accent-color:var(--accent)}tbody th{font-weight:550}"
+EXTRA = (
+    ".tile b{font-size:25px;white-space:nowrap}tbody th{font-weight:550}"
+    "progress{width:120px;height:9px;accent-color:var(--accent)}"
+)
 
 # Control characters are no text, and a lone surrogate cannot be written; tab and line feed stay.
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000)), "\ufffd")
@@ -42,7 +45,7 @@ def render(status: Status, refresh: int | None = None) -> str:
             stages=by_stage(status.rows),
             rows=ordered(status.rows),
             refresh=refresh,
-            style=Markup(resources.files("mos.report").joinpath("page.css").read_text(encoding="utf-8") + BARS),
+            style=Markup(resources.files("mos.report").joinpath("page.css").read_text(encoding="utf-8") + EXTRA),
         )
     )
 

@@ -7,6 +7,7 @@ import typer
 from annotation.commands.create import create
 from annotation.commands.export import export
 from annotation.commands.serve import serve
+from annotation.commands.status import status
 from annotation.commands.sync import sync
 
 app = typer.Typer(
@@ -15,5 +16,5 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Let people annotate a corpus, on Label Studio.",
 )
-for command in (serve, create, sync, export):
+for command in (serve, create, sync, status, export):
     app.command(no_args_is_help=command is not serve)(command)
