@@ -84,7 +84,9 @@ def region_choices(regions: Sequence[Region]) -> list[dict[str, str]]:
 
 def _described(region: Region) -> str:
     words = [region.kind, *((word or "").replace("_", " ") for word in (region.flaw_type, region.severity))]
-    return f"{', '.join(word for word in words if word)}: {region.rationale or 'without a text'}"
+    text = f"{', '.join(word for word in words if word)}: {region.rationale or 'without a text'}"
+    # Label Studio puts the task's own data for $name here; a joiner that cannot be seen keeps the sign a sign.
+    return text.replace("$", "$\u2060")
 
 
 @cache
