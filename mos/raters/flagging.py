@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LEVEL = 0.95
 _SIGMA = Fraction(2)
+_ROUNDING = 1e-10  # relative; a sum of up to 100,000 terms is right to about this
 
 
 def flagging(ratings: Ratings, result: Result | None) -> dict[str, np.ndarray]:
@@ -60,14 +61,17 @@ def at_least(k: np.ndarray, n: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def binomial_quantile(q: float, n: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """The smallest k with P(Binomial(n, p) <= k) >= q, each [...] float64."""
+    """The smallest k with P(Binomial(n, p) <= k) >= q, each [...] float64.
+
+    A probability that misses q by rounding alone reaches it, so that ties (odd n, p and q one half) fall to the lower k.
+    """
     from scipy.special import bdtr, bdtrik
 
     inside = (p > 0) & (p < 1)
     safe = np.where(inside, p, 0.5)
     k = np.ceil(bdtrik(q, n, safe))
     below = np.maximum(k - 1, 0)
-    k = np.where(bdtr(below, n, safe) >= q, below, k)  # bdtrik may land just above a whole number
+    k = np.where(bdtr(below, n, safe) >= q * (1 - _ROUNDING), below, k)  # bdtrik may land just above a whole number
     return np.where(inside, k, np.where(p > 0, n, 0.0))
 
 
