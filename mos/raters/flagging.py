@@ -63,7 +63,7 @@ def at_least(k: np.ndarray, n: np.ndarray, p: np.ndarray) -> np.ndarray:
 def binomial_quantile(q: float, n: np.ndarray, p: np.ndarray) -> np.ndarray:
     """The smallest k with P(Binomial(n, p) <= k) >= q, each [...] float64.
 
-    A probability that misses q by rounding alone reaches it, so that ties (odd n, p and q one half) fall to the lower k.
+    A probability that misses q by rounding alone reaches it, so ties (odd n, p and q one half) fall to the lower k.
     """
     from scipy.special import bdtr, bdtrik
 
