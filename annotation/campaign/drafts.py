@@ -16,11 +16,17 @@ FILE = "drafts.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A text proposed for one region, with the flaw type and severity that go with it."""
+    """A text proposed for one region, with the flaw type and severity that go with it.
+
+    model, prompt_version, attempt: who wrote it, by which instructions, at which attempt (from 1); for reports alone
+    """
 
     text: str
     flaw_type: str | None = None
     severity: Severity | None = None
+    model: str | None = None
+    prompt_version: str | None = None
+    attempt: int = 1
 
 
 Drafts = dict[str, dict[str, Draft]]
@@ -30,7 +36,8 @@ Drafts = dict[str, dict[str, Draft]]
 def read_drafts(corpus: Path, reject: Reject) -> Drafts:
     """The drafts of a corpus, none when there is no such file; of two for one region the later counts.
 
-    A line holds `pair_id`, `region_id`, `text`, and if wanted `flaw_type` and `severity`.
+    A line holds `pair_id`, `region_id`, `text`, and if wanted `flaw_type`, `severity`, `model`, `prompt_version` and
+    `attempt`.
     """
     found: Drafts = {}
     if not (corpus / FILE).is_file():
@@ -45,6 +52,20 @@ def read_drafts(corpus: Path, reject: Reject) -> Drafts:
             continue
         flaw_type = line.get("flaw_type")
         severity = next((word for word in SEVERITIES if word == line.get("severity")), None)
-        draft = Draft(normal(text), flaw_type if flaw_type in known else None, severity)
+        model, prompt_version = (_word(line.get(name)) for name in ("model", "prompt_version"))
+        attempt = line.get("attempt")
+        draft = Draft(
+            normal(text),
+            flaw_type if flaw_type in known else None,
+            severity,
+            model,
+            prompt_version,
+            attempt if type(attempt) is int and attempt > 0 else 1,
+        )
         found.setdefault(ids[0], {})[ids[1]] = draft
     return found
+
+
+def _word(value: object) -> str | None:
+    """A short name of one line, or nothing."""
+    return value if isinstance(value, str) and bad_id(value) is None else None

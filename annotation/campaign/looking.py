@@ -28,7 +28,7 @@ IOU = 0.5
 def look(corpus: Path, now: datetime) -> Status:
     """The status of the campaign in a corpus at `now` (with a zone), as the last sync left it."""
     options = read_options(corpus)
-    with _archive(corpus) as archive:
+    with archive_copy(corpus) as archive:
         record, aside = RecordReader(corpus, archive).read(options)
         where = list(states(record))
         done = frozenset(key for work in record.work.values() for key in work.done)
@@ -53,7 +53,7 @@ def look(corpus: Path, now: datetime) -> Status:
 
 
 @contextmanager
-def _archive(corpus: Path) -> Iterator[Archive]:
+def archive_copy(corpus: Path) -> Iterator[Archive]:
     """A copy of the archive: to open it is to mend its end, which a sync may be writing at this moment."""
     source = corpus / FOLDER / ARCHIVE
     with TemporaryDirectory(prefix="editfhf-") as folder:

@@ -30,7 +30,7 @@ class Made:
 
 
 @dataclass
-class _Heard:
+class Heard:
     """All that was said of one pair, as records."""
 
     annotations: list[RegionalAnnotation]
@@ -48,15 +48,11 @@ def make_rows(
     render: bool = True,
 ) -> Iterator[Made]:
     """One `Made` for every line of an order, in its order; what is set aside on the way goes to the tally."""
-    rules = consensus.ConsensusOptions(
-        min_support=options.regions.min_support,
-        iou=options.regions.iou,
-        max_flags=options.regions.max_flags,
-        reviewers=options.regions.reviewers,
-    )
+    rules = rules_of(options)
     task_ids = list(tasks())
     for order in orders:
-        heard = _listen(spool.said_of(said, order["ordinal"]), order, tally)
+        size = (order["edited"]["width"], order["edited"]["height"])
+        heard = listen(spool.said_of(said, order["ordinal"]), order["pair_id"], size, tally)
         outcome = consensus.resolve(
             order["pair_id"],
             heard.annotations,
@@ -77,14 +73,24 @@ def make_rows(
         yield Made(order, row, marks)
 
 
-def _listen(said: list[Said], order: dict[str, Any], tally: Tally) -> _Heard:
-    heard = _Heard([], [], [], [])
-    size = (order["edited"]["width"], order["edited"]["height"])
+def rules_of(options: BuildOptions) -> consensus.ConsensusOptions:
+    """The rules by which regions are accepted, as the options of a build say them."""
+    return consensus.ConsensusOptions(
+        min_support=options.regions.min_support,
+        iou=options.regions.iou,
+        max_flags=options.regions.max_flags,
+        reviewers=options.regions.reviewers,
+    )
+
+
+def listen(said: list[Said], pair_id: str, size: tuple[int, int], tally: Tally) -> Heard:
+    """What was said of one pair as records; `size` is (width, height) of the edited image as displayed."""
+    heard = Heard([], [], [], [])
     reject = tally.rejections.append
     for stage, place, payload in said:
         content = orjson.loads(payload)
         if stage == "flags":
-            heard.flags.append(Flag(order["pair_id"], content["region_id"], content["annotator_id"], place))
+            heard.flags.append(Flag(pair_id, content["region_id"], content["annotator_id"], place))
             continue
         annotations = content.get("annotations")
         tally.counts[f"{stage}_in"] += len(annotations) if isinstance(annotations, list) else 0
@@ -96,7 +102,7 @@ def _listen(said: list[Said], order: dict[str, Any], tally: Tally) -> _Heard:
     return heard
 
 
-def _count(heard: _Heard, outcome: consensus.Outcome, tally: Tally) -> None:
+def _count(heard: Heard, outcome: consensus.Outcome, tally: Tally) -> None:
     counts = tally.counts
     counts["regions_read"] += len(heard.annotations)
     counts["expert_read"] += len(heard.expert)
