@@ -102,7 +102,7 @@ class Corpus:
         licence = self.meta.licence
         first: dict[str, int] = {}
         for row, line in jsonlines.read(self.root / PAIRS, PAIRS, reject):
-            fault = _pair_fault(line)
+            fault = pair_fault(line)
             pair_id = line.get("pair_id")
             if fault is None and pair_id in first:
                 fault = ("duplicate_pair", f"This pair_id is already in row {first[pair_id]}, which is kept.")
@@ -111,7 +111,7 @@ class Corpus:
                 reject(Rejection("pair", PAIRS, row, *fault, pair_id=known))
                 continue
             first[line["pair_id"]] = row
-            yield _pair(line, licence, Place(PAIRS, row))
+            yield pair_of(line, licence, Place(PAIRS, row))
 
     def files(self, reject: Reject) -> dict[str, list[str]]:
         """POSIX paths, relative to the corpus and sorted, of the files in `annotations/`, by what they hold.
@@ -176,7 +176,7 @@ def _first_fault(error: ValidationError) -> str:
     return f"unknown key {key[:40]!r}.{hint} Available: {', '.join(known)}."
 
 
-def _pair_fault(line: dict[str, Any]) -> tuple[str, str] | None:
+def pair_fault(line: dict[str, Any]) -> tuple[str, str] | None:
     """Reason and message of the first thing wrong with a line; None when it is a pair."""
     for key in REQUIRED:
         value = line.get(key)
@@ -200,7 +200,8 @@ def _pair_fault(line: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _pair(line: dict[str, Any], licence: str, place: Place) -> Pair:
+def pair_of(line: dict[str, Any], licence: str, place: Place) -> Pair:
+    """The pair on a line without a fault; `licence` where it names none."""
     own = (line.get("licence") or line.get("license") or "").strip()
     return Pair(**{key: line[key] for key in REQUIRED}, licence=own or licence, origin=_origin(line), place=place)
 
