@@ -16,7 +16,7 @@ from mos.errors import UserError
 
 COMMANDS = "editfhf.commands"
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-STOPPED = "Interrupted. Run the same command again: it resumes where it stopped."
+STOPPED = "Interrupted. Run the same command again; what a command keeps of its work, it does not do twice."
 
 ROOMS = ("mos", "annotation", "editfhf", "training", "refiner")
 EXTRAS = {
@@ -103,7 +103,7 @@ def _environment(error: OSError) -> str | None:
     where = error.filename or "the output"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return f"No space left on the disk while writing {where}. Free some and run the command again: it resumes."
+            return f"No space left on the disk while writing {where}. Free some and run the same command again."
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return f"No permission for {where}: expected to be able to use it. Choose another path or change its mode."
         case errno.EIO | errno.EFBIG | errno.EMFILE | errno.ENFILE | errno.ENAMETOOLONG | errno.ELOOP | errno.ESTALE:
