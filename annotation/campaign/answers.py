@@ -9,9 +9,11 @@ from typing import Any
 from annotation import export
 from annotation.campaign.archive import FILE, Archive, Version
 from annotation.campaign.options import FOLDER, Options
+from annotation.campaign.prompt_check import Check, checks
+from annotation.campaign.redo import Answered
 from annotation.campaign.round_robin import Turn
 from annotation.campaign.tasks import Size, TaskKey
-from annotation.records import DIMENSIONS, Place, Rationale, RegionalAnnotation, Rejection
+from annotation.records import DIMENSIONS, Place, Rating, Rationale, RegionalAnnotation, Rejection
 
 History = list[tuple[int, Version]]
 """The versions of one annotation, the earliest first, each with its line in the archive."""
@@ -44,6 +46,8 @@ class Work:
     regional, expert: one annotation each, in its latest state
     turns, settling: of each region, what reviewers and the expert said of its text, every version of it
     counted: archive lines of the versions that count, by task
+    answered: marks and scores that count, one entry for each annotation in its latest state
+    checks: what was said of the instruction
     """
 
     done: frozenset[TaskKey] = frozenset()
@@ -53,19 +57,25 @@ class Work:
     turns: Mapping[str, tuple[Turn, ...]] = field(default_factory=dict)
     settling: Mapping[str, tuple[Turn, ...]] = field(default_factory=dict)
     counted: Mapping[TaskKey, frozenset[int]] = field(default_factory=dict)
+    answered: tuple[Answered, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 NOTHING = Work()
 
 
-def sort_keys(archive: Archive, options: Options, pairs: Collection[str], report: Report) -> dict[str, list[TaskKey]]:
-    """The tasks of which something is in the archive, by pair; work under any other key is set aside."""
-    stages = {need.stage for need in options.needs()}
+def sort_keys(
+    archive: Archive, options: Options, stages: Mapping[str, Collection[str]], report: Report
+) -> dict[str, list[TaskKey]]:
+    """The tasks of which something is in the archive, by pair; work under any other key is set aside.
+
+    stages: those in which there can be tasks of a pair, by pair_id
+    """
     people = {person.person_id for person in options.people}
     found: dict[str, list[TaskKey]] = {}
     for text in archive.known_keys():
         key = TaskKey.parse(text)
-        if key is not None and key.stage in stages and key.person_id in people and key.pair_id in pairs:
+        if key is not None and key.person_id in people and key.stage in stages.get(key.pair_id, ()):
             found.setdefault(key.pair_id, []).append(key)
             continue
         message = f"The task's key {text[:80]!r} is none of this campaign's: its pair, person or stage is not there."
@@ -111,6 +121,8 @@ class _Reading:
         self._marks: dict[str, list[RegionalAnnotation]] = {"regional": [], "expert": []}
         self._turns: dict[str, dict[str, list[Turn]]] = {"textual": {}, "expert_text": {}}
         self._counted: dict[TaskKey, set[int]] = {}
+        self._answered: list[Answered] = []
+        self._checks: list[Check] = []
 
     def valid(self, key: TaskKey, history: History) -> History:
         """The versions of one annotation by the task's owner, in the owner's project."""
@@ -147,6 +159,8 @@ class _Reading:
             turns,
             settling,
             {key: frozenset(lines) for key, lines in self._counted.items()},
+            tuple(self._answered),
+            tuple(self._checks),
         )
 
     def _fault(self, key: TaskKey, version: Version) -> tuple[str, str] | None:
@@ -172,13 +186,35 @@ class _Reading:
                 self._report(SetAside(str(key), version.annotation_id, line, *part))
 
         task = owned_task(key, [version])
-        if key.stage in self._marks:
-            marked = export.regional(task, place, self._size, reject)
-            self._marks[key.stage] += marked
-            return bool(marked)
         if key.stage in self._turns:
             return self._said(key, version, export.rationales(task, place, self._size, reject), reject)
-        return self._rated(key, place, export.ratings(task, place, reject)[0], reject)
+        if key.stage == "prompt_check":
+            said = checks(task, place, reject)
+            self._checks += said
+            return bool(said)
+        marked: list[RegionalAnnotation] | None = None
+        if key.stage in (*self._marks, "qualification"):
+            marked = export.regional(_part(task, numbers=False), place, self._size, reject)
+            if not marked:
+                return False
+        ratings: list[Rating] = []
+        if key.stage in ("scoring", "qualification"):
+            rated = _part(task, numbers=True) if marked is not None else task
+            ratings = export.ratings(rated, place, reject)[0]
+            if not self._rated(key, place, ratings, reject):
+                return False
+        self._answer(key, version, marked, ratings)
+        return True
+
+    def _answer(
+        self, key: TaskKey, version: Version, marked: list[RegionalAnnotation] | None, ratings: list[Rating]
+    ) -> None:
+        if key.stage in self._marks:
+            self._marks[key.stage] += marked or []
+        marks = None if marked is None else tuple(mark for one in marked for mark in one.marks)
+        at = next(one.at for one in marked) if marked else ratings[0].rated_at
+        scores = {rating.dimension: rating.score for rating in ratings}
+        self._answered.append(Answered(*key, at, lead_time(version.annotation or {}), marks, scores))
 
     def _said(
         self, key: TaskKey, version: Version, statements: list[Rationale], reject: Callable[[Rejection], None]
@@ -198,7 +234,7 @@ class _Reading:
             self._turns[key.stage].setdefault(name, []).append(turn)
         return bool(known)
 
-    def _rated(self, key: TaskKey, place: Place, ratings: list[Any], reject: Callable[[Rejection], None]) -> bool:
+    def _rated(self, key: TaskKey, place: Place, ratings: list[Rating], reject: Callable[[Rejection], None]) -> bool:
         low, high = self._scale
         if any(not low <= rating.score <= high for rating in ratings):
             message = f"Expected scores from {low:g} to {high:g}: none of this task counts. The task is given again."
@@ -209,6 +245,23 @@ class _Reading:
             reject(Rejection("rating", *place, "incomplete", message, key.pair_id))
             return False
         return True
+
+
+def lead_time(annotation: Mapping[str, Any]) -> float | None:
+    """Seconds on the task as Label Studio took them; None when it did not."""
+    seconds = annotation.get("lead_time")
+    return float(seconds) if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
+
+
+def _part(task: dict[str, Any], numbers: bool) -> dict[str, Any]:
+    """A task of the qualification, which asks for regions and scores: with its scores alone, or with all the rest."""
+    [annotation] = task["annotations"]
+    result = annotation.get("result")
+    if isinstance(result, list):
+        result = [
+            item for item in result if (isinstance(item, dict) and item.get("from_name") in DIMENSIONS) == numbers
+        ]
+    return task | {"annotations": [annotation | {"result": result}]}
 
 
 def owned_task(key: TaskKey, versions: Collection[Version]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _to_come(where: Iterable[PairState], options: Options) -> Mapping[str, int]:
     count = {need.stage: need.count for need in options.needs()}
     found: Counter[str] = Counter()
     for state in where:
-        if state.step is not None:
+        if state.step is not None and state.step != "dropped":
             later = options.steps[options.steps.index(state.step) + 1 :]
             found.update({step: count[step] for step in later})
     return found

@@ -13,17 +13,23 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from annotation.campaign.assignment import Need
+from annotation.campaign.gold import GoldOptions
 from annotation.campaign.people import Person
+from annotation.campaign.qualification import QualificationOptions
+from annotation.campaign.redo import RedoOptions
 from mos.errors import UserError
 
 FOLDER = "campaign"
 FILE = "campaign.yaml"
 MAX_FILE = 1 << 20
 
-Stage = Literal["regional", "expert", "textual", "expert_text", "scoring"]
-Step = Literal["regional", "expert", "textual", "scoring"]
+Stage = Literal["qualification", "prompt_check", "regional", "expert", "textual", "expert_text", "scoring"]
+Step = Literal["prompt_check", "regional", "expert", "textual", "scoring"]
 STEPS: tuple[Step, ...] = ("regional", "expert", "textual", "scoring")
-STAGES: tuple[Stage, ...] = ("regional", "expert", "textual", "expert_text", "scoring")
+"""What is done with every pair unless the options say otherwise."""
+KNOWN_STEPS: tuple[Step, ...] = ("prompt_check", *STEPS)
+STAGES: tuple[Stage, ...] = ("qualification", "prompt_check", "regional", "expert", "textual", "expert_text", "scoring")
+"""Every kind of task; the qualification is about people, all others are about pairs."""
 
 CampaignId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
@@ -39,6 +45,7 @@ class Options(BaseModel):
     pictures: str | None = Field(None, description="Where browsers get images/ from; none: from Label Studio itself.")
     seed: int = 0
     steps: tuple[Step, ...] = Field(STEPS, description="What is done with every pair, in this order.")
+    checkers: int = Field(3, ge=1, le=100, description="People who check the instruction of each pair.")
     annotators: int = Field(3, ge=2, le=100, description="People who mark the regions of each pair.")
     reviewers: int = Field(3, ge=2, le=100, description="People who must agree on each text.")
     raters: int = Field(15, ge=1, le=1000, description="People who score each pair.")
@@ -47,13 +54,16 @@ class Options(BaseModel):
     min_support: int = Field(2, ge=1, le=100, description="Annotators who must have drawn a region to propose it.")
     iou: float = Field(0.5, gt=0, le=1, description="Overlap at which two boxes are the same region.")
     wait_for_drafts: bool = Field(False, description="Whether reviewers start only when every region has a draft.")
+    qualification: QualificationOptions | None = Field(None, description="What candidates need; none: nobody is asked.")
+    gold: GoldOptions | None = Field(None, description="How much gold is hidden among the tasks; none: nothing is.")
+    redo: RedoOptions | None = Field(None, description="When a task should be done again; none: the defaults.")
     people: tuple[Person, ...] = ()
 
     @field_validator("steps")
     @classmethod
     def _makes_sense(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-        if not steps or list(steps) != [step for step in STEPS if step in steps]:
-            raise ValueError(f"expected some of {', '.join(STEPS)}, each once and in this order")
+        if not steps or list(steps) != [step for step in KNOWN_STEPS if step in steps]:
+            raise ValueError(f"expected some of {', '.join(KNOWN_STEPS)}, each once and in this order")
         needed: dict[Step, Step] = {"expert": "regional", "textual": "expert"}
         for step, before in needed.items():
             if step in steps and before not in steps:
@@ -81,13 +91,15 @@ class Options(BaseModel):
         return self
 
     def needs(self) -> tuple[Need, ...]:
-        """What each stage needs, in the order of the stages."""
+        """What each stage of a pair needs, in the order of the stages."""
+        asked = self.qualification is not None
         every: dict[Stage, Need] = {
-            "regional": Need("regional", "regional", self.annotators, qualified=False),
-            "expert": Need("expert", "expert", 1, qualified=False, apart_from=("regional",)),
-            "textual": Need("textual", "reviewer", self.reviewers, qualified=False),
-            "expert_text": Need("expert_text", "expert", 1, qualified=False, apart_from=("textual",)),
-            "scoring": Need("scoring", "rater", self.raters, qualified=False),
+            "prompt_check": Need("prompt_check", "checker", self.checkers, asked),
+            "regional": Need("regional", "regional", self.annotators, asked),
+            "expert": Need("expert", "expert", 1, asked, apart_from=("regional",)),
+            "textual": Need("textual", "reviewer", self.reviewers, asked),
+            "expert_text": Need("expert_text", "expert", 1, asked, apart_from=("textual",)),
+            "scoring": Need("scoring", "rater", self.raters, asked),
         }
         wanted = {*self.steps, *(("expert_text",) if "textual" in self.steps else ())}
         return tuple(
@@ -100,6 +112,15 @@ class Options(BaseModel):
         """The options as the YAML file that `parse_options` reads."""
         data = self.model_dump(mode="json")
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "people": Person,
+    "qualification": QualificationOptions,
+    "gold": GoldOptions,
+    "redo": RedoOptions,
+}
+"""What the keys that hold keys themselves may hold."""
 
 
 def read_options(corpus: Path) -> Options:
@@ -167,7 +188,7 @@ def _sentence(error: ValidationError) -> str:
     parts = [str(part) for part in fault["loc"]]
     place = ".".join(parts) or "the options"
     if fault["type"] == "extra_forbidden":
-        known = sorted(Person.model_fields if parts[0] == "people" else Options.model_fields)
+        known = sorted(SECTIONS.get(parts[0] if len(parts) > 1 else "", Options).model_fields)
         near = difflib.get_close_matches(parts[-1], known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown key {place[:80]!r}.{hint} Available: {', '.join(known)}."

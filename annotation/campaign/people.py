@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from mos.errors import UserError
 
-Role = Literal["candidate", "regional", "expert", "reviewer", "rater"]
+Role = Literal["candidate", "checker", "regional", "expert", "reviewer", "rater"]
+"""A candidate has to qualify before they get work of their other roles."""
 
 COLUMNS = ("person_id", "email", "name", "roles")
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from annotation import images
+from annotation.campaign.again import FILE as AGAIN
 from annotation.campaign.again import read_again
 from annotation.campaign.answers import SetAside, Work, read_work, sort_keys
 from annotation.campaign.archive import Archive
 from annotation.campaign.drafts import FILE as DRAFTS
 from annotation.campaign.drafts import read_drafts
-from annotation.campaign.options import FOLDER, Options
+from annotation.campaign.gold_pairs import FILE as GOLD
+from annotation.campaign.gold_pairs import Gold, read_gold
+from annotation.campaign.hidden import STAGES as HIDING
+from annotation.campaign.options import FILE, FOLDER, Options
 from annotation.campaign.planner import Record
+from annotation.campaign.requalify import FILE as REQUALIFY
+from annotation.campaign.requalify import read_requalify
 from annotation.campaign.tasks import Size, TaskKey
-from annotation.corpus import Corpus
+from annotation.corpus import PAIRS, Corpus
 from annotation.records import Pair
 from annotation.studio.pictures import Pictures
 from mos.errors import UserError
+
+INPUTS = (f"{FOLDER}/{FILE}", f"{FOLDER}/{AGAIN}", f"{FOLDER}/{REQUALIFY}", PAIRS, DRAFTS, GOLD)
+"""Files of the corpus, besides the archive, that decide the record; whoever changes one changes the plan."""
 
 
 class RecordReader:
@@ -28,6 +37,7 @@ class RecordReader:
         self._archive = archive
         self._sizes: dict[str, Size] = {}
         self._work: dict[str, tuple[object, Work]] = {}
+        self._gold: tuple[object, Gold] | None = None
         self._options: Options | None = None
 
     def read(self, options: Options, existing: Iterable[str] = ()) -> tuple[Record, list[SetAside]]:
@@ -40,8 +50,37 @@ class RecordReader:
             self._work.clear()
         aside: list[SetAside] = []
         again = read_again(self._root / FOLDER, aside.append)
-        pairs = {pair.pair_id: pair for pair in Corpus.open(self._root).pairs(lambda rejection: None)}
-        keys = sort_keys(self._archive, options, pairs, aside.append)
+        since = read_requalify(self._root / FOLDER, aside.append)
+        listed = list(Corpus.open(self._root).pairs(lambda rejection: None))
+        gold = self._read_gold(listed, options)
+        pairs = {pair.pair_id: pair for pair in listed if pair.pair_id not in gold.pairs}
+        keys = sort_keys(self._archive, options, _stages(options, pairs, gold), aside.append)
+        shown = self._shown(pairs, keys, options, aside)
+        work = {
+            pair_id: self._read_work(pair_id, found, options, aside, again)
+            for pair_id, found in keys.items()
+            if pair_id in shown or pair_id in gold.pairs
+        }
+        drafts = read_drafts(
+            self._root, lambda bad: aside.append(SetAside(DRAFTS, 0, bad.row, bad.reason, bad.message))
+        )
+        record = Record(
+            options,
+            tuple(shown.values()),
+            {pair_id: done for pair_id, done in work.items() if pair_id in shown},
+            self._sizes,
+            drafts,
+            frozenset(key for name in existing if (key := TaskKey.parse(name)) is not None),
+            gold,
+            {pair_id: done for pair_id, done in work.items() if pair_id in gold.pairs},
+            since,
+        )
+        return record, aside
+
+    def _shown(
+        self, pairs: Mapping[str, Pair], keys: Collection[str], options: Options, aside: list[SetAside]
+    ) -> dict[str, Pair]:
+        """The pairs whose pictures can be used; of those in `keys` the sizes are known from then on."""
         shown = {}
         for pair_id, pair in pairs.items():
             try:
@@ -52,16 +91,15 @@ class RecordReader:
                 shown[pair_id] = pair
             except UserError as error:
                 aside.append(SetAside(pair_id, 0, pair.place.row, "bad_picture", str(error)))
-        work = {
-            pair_id: self._read_work(pair_id, found, options, aside, again)
-            for pair_id, found in keys.items()
-            if pair_id in shown
-        }
-        known = frozenset(key for name in existing if (key := TaskKey.parse(name)) is not None)
-        drafts = read_drafts(
-            self._root, lambda bad: aside.append(SetAside(DRAFTS, 0, bad.row, bad.reason, bad.message))
-        )
-        return Record(options, tuple(shown.values()), work, self._sizes, drafts, known), aside
+        return shown
+
+    def _read_gold(self, listed: list[Pair], options: Options) -> Gold:
+        path = self._root / GOLD
+        state = (path.read_bytes() if path.is_file() else None, listed, options)
+        if self._gold is None or self._gold[0] != state:
+            self._gold = state, read_gold(self._root, listed, options)
+            self._sizes |= {pair_id: one.size for pair_id, one in self._gold[1].pairs.items()}
+        return self._gold[1]
 
     def _read_work(
         self, pair_id: str, keys: list[TaskKey], options: Options, aside: list[SetAside], again: Collection[TaskKey]
@@ -72,6 +110,16 @@ class RecordReader:
             known = state, read_work(self._archive, keys, self._sizes[pair_id], options, aside.append, again)
             self._work[pair_id] = known
         return known[1]
+
+
+def _stages(options: Options, pairs: Iterable[str], gold: Gold) -> dict[str, frozenset[str]]:
+    """The stages in which there can be tasks of each pair."""
+    every = frozenset(need.stage for need in options.needs())
+    return (
+        dict.fromkeys(pairs, every)
+        | dict.fromkeys(gold.veiled, every & {*HIDING})
+        | dict.fromkeys(gold.lessons, frozenset({"qualification"}))
+    )
 
 
 def picture_urls(root: Path, pair: Pair, options: Options) -> dict[str, str]:
