@@ -160,8 +160,9 @@ def _box_results(
 
 def _keypoint(item_id: str, kind: Kind, disk: Disk, size: tuple[int, int]) -> Result:
     width, height = size
-    # The server's `width` is what is drawn, relative to the picture's width; readers take the centre alone.
-    drawn = 100 * DISK_RADIUS_PER_HEIGHT * height / width
+    # The server's `width` is what is drawn, relative to the picture's width, and our interfaces draw a line around it
+    # that is half of it wide to the outside; readers take the centre alone.
+    drawn = 100 * DISK_RADIUS_PER_HEIGHT * height / width / 1.5
     value = {"x": 100 * disk.x / width, "y": 100 * disk.y / height, "width": drawn, "keypointlabels": [kind]}
     return _result(item_id, "disk", "keypointlabels", value, size)
 

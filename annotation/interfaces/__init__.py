@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from annotation.flaws import definitions
 from annotation.interfaces.examples import ASKED, drawing
-from annotation.interfaces.keys import COLOURS, KEYS
+from annotation.interfaces.keys import COLOURS, KEYS, RINGS
 from annotation.interfaces.steps import STEPS
 from annotation.records import DIMENSIONS, DISK_RADIUS_PER_HEIGHT, SEVERITIES, Region
 from mos.errors import UserError
@@ -53,6 +53,7 @@ def load(stage: str, *, guidelines: str = "", picture_height: int = 480) -> str:
             },
             keys=KEYS,
             colours=COLOURS,
+            rings=RINGS,
             about="edited",
             drawing=drawing,
             asked=ASKED,

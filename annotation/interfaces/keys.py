@@ -40,3 +40,5 @@ KEYS: dict[str, dict[str, str]] = {
 """Key by control and by label or choice."""
 
 COLOURS: dict[str, str] = {"artifact": "#d1495b", "failure": "#2e6fba"}
+RINGS: dict[str, str] = {kind: f"{colour}a6" for kind, colour in COLOURS.items()}
+"""Colours of disks, which Label Studio draws as rings: the picture is seen through them."""
