@@ -5,13 +5,13 @@ from __future__ import annotations
 MARK = (
     "Look for what is wrong in the edited picture. An artifact is a visible defect, whatever was asked for. A failure "
     "is where the result departs from the instruction.",
-    'Once, in each browser: press the button with the two sliders below the pictures and switch on "Keep label selected '
-    'after creating a region". One key then serves for any number of disks; without it, press the key before each.',
-    "For each flaw: press 1 (artifact) or 2 (failure) and click on its middle; on a long flaw click on more places. Then "
-    "press 3 (artifact) or 4 (failure) and draw a box around the flawed thing and its disks. Disks first: a click "
-    "inside of a box selects that box.",
-    "Then click into the box, press the key of its flaw type, then 5, 6 or 7 for minor, moderate or severe, then Escape, "
-    "which lets go of the box: the next flaw begins.",
+    "Once, in each browser: press the button with the two sliders at the foot of the page and switch on 'Keep label "
+    "selected after creating a region'. One key then serves for any number of disks; without it, press it before each.",
+    "For each flaw: press 1 (artifact) or 2 (failure) and click on its middle; on a long flaw click on more places. "
+    "Then press 3 (artifact) or 4 (failure) and draw a box around the flawed thing and its disks. Disks first: a "
+    "click inside of a box selects that box.",
+    "Then click into the box, press the key of its flaw type, then 5, 6 or 7 for minor, moderate or severe, then "
+    "Escape, which lets go of the box: the next flaw begins.",
     "To set a disk inside of a box, or a box inside of a box, hold Ctrl down. Backspace removes what is selected, "
     "Ctrl+Z takes the last step back.",
     "A disk belongs to the smallest box of its kind around it: no relation is needed. If two boxes overlap and it "
