@@ -7,8 +7,8 @@ never an exception.  The other direction is `annotation.predictions`.
 from annotation.export.names import Names
 from annotation.export.reading import read_tasks
 from annotation.export.regional import regional
-from annotation.export.scoring import ratings
+from annotation.export.scoring import latest_ratings, ratings
 from annotation.export.submissions import annotators_of, pair_id_of
 from annotation.export.textual import rationales
 
-__all__ = ["Names", "annotators_of", "pair_id_of", "ratings", "rationales", "read_tasks", "regional"]
+__all__ = ["Names", "annotators_of", "latest_ratings", "pair_id_of", "ratings", "rationales", "read_tasks", "regional"]

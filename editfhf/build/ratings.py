@@ -66,7 +66,7 @@ class RatingRows:
             reject(Rejection("rating", file, row, "unknown_pair", message, pair_id=pair_id))
         kept = table.filter(pc.invert(unknown))
         files = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(kept), np.int32)), [file])
-        self._close_chunk()  # of two ratings of the same thing the first counts, in the order of files
+        self._close_chunk()  # of two ratings at the same time the last counts, in the order of files
         self._chunks.append(_compact(kept.append_column("file", files).select(COLUMNS)))
 
     def table(self) -> pa.Table:
@@ -154,15 +154,28 @@ class Scored:
 
 
 def score_ratings(rows: RatingRows, usable: set[str], options: Scoring, reject: Reject) -> Scored:
-    """Check every rating and score those of usable pairs."""
+    """Check every rating and score those of usable pairs; of what a person rated more than once the latest counts."""
     table = rows.table()
-    ratings, problems = code(table, scale=options.scale, dimensions=DIMENSIONS)
+    ratings, problems = code(table, scale=options.scale, dimensions=DIMENSIONS, duplicates="last")
+    if any(problem.reason == "duplicate_rating" for problem in problems):
+        table = _in_time(table)
+        ratings, problems = code(table, scale=options.scale, dimensions=DIMENSIONS, duplicates="last")
     _report(table, problems, reject)
     labels = ratings.items.to_pylist()
     is_usable = np.array([label in usable for label in labels], bool)
     mask = is_usable[ratings.item] if len(ratings) else np.zeros(0, bool)
     result = score(ratings.select(mask), options)
     return Scored(table, ratings, mask, result)
+
+
+def _in_time(table: pa.Table) -> pa.Table:
+    """The rows by time, compared as text, those without one first; at equal times as they came."""
+    column = table["rated_at"].combine_chunks()
+    words = pc.fill_null(pc.cast(column.dictionary, pa.string()), "").to_pylist()
+    place = {word: number for number, word in enumerate(sorted({"", *words}))}
+    # The last is that of a missing time.
+    rank = np.array([*(place[word] for word in words), 0])[pc.fill_null(column.indices, -1).to_numpy()]
+    return table.take(pa.array(np.argsort(rank, kind="stable")))
 
 
 def _report(table: pa.Table, problems: list[Problem], reject: Reject) -> None:

@@ -73,7 +73,7 @@ def read_annotations(corpus: Corpus, reading: Reading, spool: Spool, reject: Rej
         if file.endswith(".json"):
             for place, _, task in _tasks(corpus.root, file, reading, reject):
                 reading.people.update(export.annotators_of(task))
-                ratings, flags = export.ratings(task, place, reject)
+                ratings, flags = export.latest_ratings(task, place, reject)
                 reading.ratings.add(ratings)
                 _spool_flags(flags, reading, spool)
         else:

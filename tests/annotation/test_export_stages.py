@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation import predictions
-from annotation.export import Names, pair_id_of, ratings, rationales, read_tasks, regional
+from annotation.export import Names, latest_ratings, pair_id_of, ratings, rationales, read_tasks, regional
 from annotation.records import DIMENSIONS, Box, Disk, Flag, Mark, Place, Rating, Rationale, Region, Rejection
 
 SHARED = Path(__file__).parents[2] / "../shared/data/labelstudio"
@@ -253,3 +253,45 @@ def test_no_json_is_an_exception(data: st.DataObject) -> None:
     repr((found, rejected)).encode()
     for record in rejected:
         f"{record.message}{record.item_id}{record.pair_id}".encode()
+
+
+# Several submissions of one person
+
+
+def submitted(*parts: tuple[int, str, list[dict]]) -> dict:
+    annotations = [
+        predictions.annotation(number, 1, 1, person, results, at, 1.0)
+        for number, (person, at, results) in enumerate(parts, start=1)
+    ]
+    return predictions.task(1, 1, {"pair_id": "p1"}, annotations, AT)
+
+
+def scores_of(score: float, *flagged: str) -> list[dict]:
+    return predictions.rating_results(dict.fromkeys(DIMENSIONS, score), flagged)
+
+
+def test_of_a_person_who_scores_again_the_latest_submission_counts_with_its_flags() -> None:
+    again = submitted(
+        (3, "2026-01-03T00:00:00Z", scores_of(4, "r2")),
+        (3, "2026-01-02T00:00:00Z", scores_of(1, "r1")),
+        (4, "2026-01-01T00:00:00Z", scores_of(2, "r1")),
+    )
+    rejected: list[Rejection] = []
+    found, flags = latest_ratings(again, PLACE, rejected.append)
+    assert {(one.annotator_id, one.score) for one in found} == {("3", 4), ("4", 2)}
+    assert [(one.annotator_id, one.region_id) for one in flags] == [("3", "r2"), ("4", "r1")]
+    assert [(one.what, one.reason, one.annotator_id) for one in rejected] == [("annotation", "superseded", "3")]
+    assert len(ratings(again, PLACE, rejected.append)[0]) == 9
+
+
+def test_at_equal_times_the_later_in_the_task_counts() -> None:
+    found, _ = latest_ratings(submitted((3, AT, scores_of(1)), (3, AT, scores_of(5))), PLACE, lambda rejection: None)
+    assert {one.score for one in found} == {5}
+
+
+def test_a_later_submission_without_scores_takes_none_back() -> None:
+    rejected: list[Rejection] = []
+    later = submitted((3, "2026-01-02T00:00:00Z", scores_of(4)), (3, "2026-01-03T00:00:00Z", []))
+    found, _ = latest_ratings(later, PLACE, rejected.append)
+    assert {one.score for one in found} == {4}
+    assert [one.reason for one in rejected] == ["no_scores", "superseded"]

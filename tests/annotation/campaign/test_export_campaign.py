@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from annotation import export
 from annotation.campaign.export import export_campaign
+from annotation.predictions import rating_results
 from annotation.rationales import agreement
-from annotation.records import Place, Rationale, Rejection
+from annotation.records import DIMENSIONS, Place, Rationale, Rejection
 from editfhf.build import Running, Silent, build, read_options
 from editfhf.dataset import load
 from mos.errors import UserError
@@ -123,3 +125,26 @@ def test_a_text_that_the_expert_settled_is_the_expert_s_in_a_build(tmp_path: Pat
     [row] = built(corpus, tmp_path / "dataset")
     assert [region["rationale"] for region in row["artifact_regions"]] == ["The expert's word."]
     assert len(row["artifact_regions"][0]["disks"]) == 4
+
+
+def rated(dataset: Path, corpus: Path) -> list[tuple[str, float]]:
+    """Whose perceptual quality of p0 is what, in a build of the export."""
+    export_campaign(corpus)
+    built(corpus, dataset)
+    rows = pq.read_table(dataset / "ratings").to_pylist()
+    found = [row for row in rows if (row["pair_id"], row["dimension"]) == ("p0", "perceptual_quality")]
+    return sorted((row["annotator_id"], row["score"]) for row in found)
+
+
+def test_a_rater_who_changes_a_score_or_scores_again_is_heard_with_the_latest(
+    done: Path, tmp_path: Path, studio: FakeStudio
+) -> None:
+    before = rated(tmp_path / "before", done)
+    changed, again = [task for task in studio.everything() if task["data"]["key"].startswith("scoring/p0/")]
+    studio.edit(changed, changed["annotations"][0], owner(changed), rating_results(dict.fromkeys(DIMENSIONS, 4.5), []))
+    studio.submit(again, owner(again), rating_results(dict.fromkeys(DIMENSIONS, 1.5), ["x"]))
+    sync(studio, done)
+    after = rated(tmp_path / "after", done)
+    assert len(before) == len(after) == 2
+    assert sorted(score for _, score in after) == [1.5, 4.5]
+    assert sorted(score for _, score in before) != [1.5, 4.5]
