@@ -16,7 +16,7 @@ from editfhf.build.workspace import Workspace
 from mos.errors import UserError
 
 # Things set aside in the ordinary course of a campaign: no reason to stop a strict build, nor to count as rejected.
-ROUTINE = frozenset({"cancelled", "not_final", "flagged", "pair_rejected"})
+ROUTINE = frozenset({"cancelled", "not_final", "flagged", "pair_rejected", "superseded"})
 
 
 class Watcher(Protocol):
