@@ -7,6 +7,7 @@
 `Chat` asks one by one, `run_batch` through the Batch API; both keep the same cache, ledger and budget in the folder.
 """
 
+from editfhf.chat.client import Chat
 from editfhf.chat.connection import KEY_VARIABLE, URL_VARIABLE, Connection, find_connection
 from editfhf.chat.outcomes import (
     Answer,
@@ -19,6 +20,7 @@ from editfhf.chat.outcomes import (
     Stopped,
     Truncated,
 )
+from editfhf.chat.patience import Patience
 from editfhf.chat.prices import Price, Prices, shipped
 from editfhf.chat.request import JSON, Picture, Request
 from editfhf.chat.usage import Limits, Usage
@@ -28,6 +30,7 @@ __all__ = [
     "KEY_VARIABLE",
     "URL_VARIABLE",
     "Answer",
+    "Chat",
     "Connection",
     "Failed",
     "Filtered",
@@ -35,6 +38,7 @@ __all__ = [
     "Limits",
     "Outcome",
     "OverBudget",
+    "Patience",
     "Picture",
     "Price",
     "Prices",

@@ -1,0 +1,81 @@
+"""What a request can cost at most, known before it is sent: the budget sets this aside until the reply is counted.
+
+Text: a token of a byte-level BPE vocabulary stands for at least one byte, so the bytes are an upper bound.
+Pictures: OpenAI counts squares of 512 px ("tiles") or of 32 px ("patches") by model, see prices.yaml.  For other
+models the bound is 2.5 tokens for each square of 28 px (the smallest square of an open model's token, in Qwen2-VL, and
+above OpenAI's largest factor, 2.46), but at least 8192, since some models cut even a small picture into many tiles.
+Source: https://developers.openai.com/api/docs/guides/images-vision#calculating-costs
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal
+from math import ceil
+
+import orjson
+
+from editfhf.chat.prices import PictureRule, Prices
+from editfhf.chat.request import Picture, Request
+from editfhf.chat.schema import strict_schema
+from editfhf.chat.usage import Usage
+
+TEMPLATE = 512
+"""Tokens that a chat template may add to a conversation (a system prompt of its own, marks of roles and tools)."""
+PER_PART = 16
+
+FEWEST = 8192
+SQUARE = 28
+FACTOR = Decimal("2.5")
+
+
+def worst(request: Request, prices: Prices, factor: Decimal = Decimal(1)) -> Usage:
+    """One answered request with as many tokens as there can be; `factor` is part of the price that is paid."""
+    price = prices.of(request.model)
+    rule = price.picture if price else None
+    tokens = TEMPLATE + text_tokens(request.system) + len(orjson.dumps(strict_schema(request.reply)))
+    for part in request.parts:
+        tokens += picture_tokens(part, rule) if isinstance(part, Picture) else text_tokens(part)
+    return bounded(request.model, tokens, request.max_output_tokens, prices, factor)
+
+
+def bounded(model: str, input_tokens: int, output_tokens: int, prices: Prices, factor: Decimal) -> Usage:
+    """A request of so many tokens, at the price of input that nothing is cached of."""
+    price = prices.of(model)
+    cost = price.most(input_tokens, output_tokens) * factor if price else None
+    return Usage(requests=1, input_tokens=input_tokens, output_tokens=output_tokens, cost=cost)
+
+
+def text_tokens(text: str) -> int:
+    """An upper bound for one part of a message."""
+    return len(text.encode("utf-8", "surrogatepass")) + PER_PART
+
+
+def picture_tokens(picture: Picture, rule: PictureRule | None) -> int:
+    """An upper bound for one picture, whatever its `detail`."""
+    if rule is not None and rule.tiles is not None:
+        base, tile = rule.tiles
+        return base + tile * _tiles(picture.width, picture.height) + PER_PART
+    if rule is not None and rule.patches is not None:
+        factor, most = rule.patches
+        return _up(factor * min(_squares(picture, 32), most)) + PER_PART
+    return max(FEWEST, _up(FACTOR * _squares(picture, SQUARE))) + PER_PART
+
+
+def _squares(picture: Picture, side: int) -> int:
+    return ceil(picture.width / side) * ceil(picture.height / side)
+
+
+def _tiles(width: int, height: int) -> int:
+    """Tiles after fitting 2048 x 2048, and the more of with and without a short side of 768 (also made larger)."""
+    shrink = min(1.0, 2048 / max(width, height))
+    width, height = ceil(width * shrink), ceil(height * shrink)
+    scale = 768 / min(width, height)
+    return max(_grid(width, height), _grid(ceil(width * scale), ceil(height * scale)))
+
+
+def _grid(width: int, height: int) -> int:
+    return ceil(width / 512) * ceil(height / 512)
+
+
+def _up(value: Decimal) -> int:
+    return int(value.to_integral_value(rounding=ROUND_CEILING))
