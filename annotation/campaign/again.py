@@ -7,10 +7,11 @@ from pathlib import Path
 
 from annotation import jsonlines
 from annotation.campaign.answers import SetAside
+from annotation.campaign.options import Stage
 from annotation.campaign.tasks import TaskKey
 
 FILE = "redo.jsonl"
-STAGES = ("regional", "expert", "scoring")
+STAGES: tuple[Stage, ...] = ("regional", "expert", "scoring")
 """Stages in which an answer can be withdrawn; in the others people have built on it since."""
 
 

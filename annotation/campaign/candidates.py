@@ -35,12 +35,18 @@ def candidates(options: Options, since: Mapping[str, Since]) -> list[Person]:
 def standings(
     options: Options, gold: Gold, work: Mapping[str, Work], since: Mapping[str, Since]
 ) -> dict[str, Standing]:
-    """Where every candidate stands, by person_id; `work` is what was said of the gold pairs, by pair_id."""
+    """Where every candidate stands, by person_id; `work` is what was said of the gold pairs, by pair_id.
+
+    Without any gold they wait for it.
+    """
     rules = options.qualification
     if rules is None:
         return {}
     found = {}
     for person in candidates(options, since):
+        if not gold.sets:
+            found[person.person_id] = Standing(person.person_id, "training", None, ())
+            continue
         regions, scores = asked(person.roles)
         sets = [[task for one in part if (task := one.task(regions, scores))] for part in gold.sets]
         given = _given(person.person_id, work)

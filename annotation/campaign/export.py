@@ -1,5 +1,8 @@
 """What counts of a campaign as Label Studio exports that `editfhf build` reads: `annotations/*.json` of the corpus.
 
+What became of the instructions is for the manager, in `campaign/prompt_check.jsonl`.  Gold and qualification are in the
+archive alone.
+
 Everybody is named by `person_id`; every round is kept.  Of texts there is what reviewers stood by, each with the words
 that it meant, and what an expert settled is the expert's own text in the expert review.  What was set aside, or came
 too late, is in the archive alone.
@@ -15,6 +18,8 @@ from typing import Any
 
 import orjson
 
+from annotation import jsonlines
+from annotation.campaign import prompt_check
 from annotation.campaign.answers import NOTHING, Work, owned_task
 from annotation.campaign.archive import FILE as ARCHIVE
 from annotation.campaign.archive import Archive, Version
@@ -71,8 +76,21 @@ def export_campaign(corpus: Path, force: bool = False) -> Exported:
                 for name in NAMES
                 for file in [_file(name, options.campaign_id)]
             }
+            _write_checks(corpus, found)
         finished = sum(state.step is None for state, _, _ in found)
         return Exported({file: count for file, count in written.items() if count}, finished, len(found))
+
+
+def _write_checks(corpus: Path, found: list[tuple[PairState, Work, Size | None]]) -> None:
+    """What was said of every instruction, by pair; without any there is no file."""
+    path = corpus / FOLDER / prompt_check.FILE
+    lines = [prompt_check.line(state.pair_id, work.checks) for state, work, _ in found if work.checks]
+    if not lines:
+        path.unlink(missing_ok=True)
+        return
+    draft = path.with_name(f".{path.name}.draft")
+    jsonlines.write(draft, lines)
+    draft.replace(path)
 
 
 def _tasks(name: str, archive: Archive, found: list[tuple[PairState, Work, Size | None]]) -> Iterator[Task]:

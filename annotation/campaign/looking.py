@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from annotation.campaign.answers import lead_time
 from annotation.campaign.archive import FILE as ARCHIVE
 from annotation.campaign.archive import Archive
 from annotation.campaign.options import FOLDER, Options, read_options
@@ -76,7 +77,7 @@ def _submitted(archive: Archive, record: Record, done: frozenset[TaskKey]) -> It
         for history in archive.versions(text).values():
             for _, version in history:
                 if version.annotation is not None:
-                    at, seconds = _when(version.annotation), _seconds(version.annotation)
+                    at, seconds = _when(version.annotation), lead_time(version.annotation)
                     yield Submitted(key.stage, key.person_id, key.pair_id, at, seconds, key.round, key in done)
 
 
@@ -109,8 +110,3 @@ def _agreement(record: Record) -> dict[tuple[str, str], float]:
 def _when(annotation: Mapping[str, Any]) -> str:
     at = annotation.get("updated_at") or annotation.get("created_at")
     return at if isinstance(at, str) else ""
-
-
-def _seconds(annotation: Mapping[str, Any]) -> float | None:
-    seconds = annotation.get("lead_time")
-    return float(seconds) if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None

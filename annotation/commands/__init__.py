@@ -6,6 +6,8 @@ import typer
 
 from annotation.commands.create import create
 from annotation.commands.export import export
+from annotation.commands.qualify import qualify
+from annotation.commands.redo import redo
 from annotation.commands.serve import serve
 from annotation.commands.status import status
 from annotation.commands.sync import sync
@@ -16,5 +18,5 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Let people annotate a corpus, on Label Studio.",
 )
-for command in (serve, create, sync, status, export):
+for command in (serve, create, qualify, sync, status, redo, export):
     app.command(no_args_is_help=command is not serve)(command)

@@ -54,12 +54,17 @@ def create(
             raise UserError("--force replaces options that are there, and --from makes a new corpus. Leave one out.")
         _refined(corpus, refined, config, people, dry_run)
         return
+    from annotation.campaign.gold_pairs import read_gold
     from annotation.campaign.options import write_options
     from annotation.corpus import Corpus
 
     opened = Corpus.open(corpus)
     options = _options(opened.meta.name, config, people)
-    _tell(options, list(opened.pairs(lambda rejection: None)), dry_run)
+    pairs = list(opened.pairs(lambda rejection: None))
+    gold = read_gold(corpus, pairs, options)
+    _tell(options, [pair for pair in pairs if pair.pair_id not in gold.pairs], dry_run)
+    if gold.pairs:
+        typer.echo(f"{len(gold.pairs)} pairs of gold.jsonl have known answers and are left to it.", err=True)
     if dry_run:
         return
     path = corpus / "campaign" / "campaign.yaml"
