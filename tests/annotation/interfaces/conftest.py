@@ -1,0 +1,126 @@
+"""What the tests in a browser share: Chromium, people who are logged in, and their tasks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from PIL import Image
+
+from annotation import interfaces
+from annotation.studio import Pictures
+from tests.annotation.interfaces.desk import WINDOW, Desk, log_in
+from tests.annotation.studio_server import PASSWORD, Live
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = Path("/usr/bin/chromium")
+ALBUM = "EDITFHF_PICTURES"
+"""The folder in which the pictures of docs/campaign.md are kept; unset: they are taken and thrown away."""
+
+QUALITY = 72
+Seat = Callable[[str, str], Any]
+Photo = Callable[[Any, str], None]
+Results = list[dict[str, Any]]
+
+
+class Give(Protocol):
+    """Gives the annotator one task of a stage; a picture is a path in the corpus, and `size` its as displayed."""
+
+    def __call__(
+        self, stage: str, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
+    ) -> tuple[Desk, Callable[[], dict[str, Any]]]: ...
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def seat(live: Live, browser: Any) -> Iterator[Seat]:
+    """The page of a person by e-mail and password, who logs in once and reaches nothing but the server.
+
+    Dialogs and scripts that tests smuggle in leave a trace in `page.seen`.
+    """
+    pages: dict[str, Any] = {}
+
+    def taken(email: str, password: str) -> Any:
+        if email not in pages:
+            page = browser.new_context(viewport=WINDOW).new_page()
+            page.seen = []
+            page.route("**/*", lambda to: to.continue_() if live.server.url in to.request.url else to.abort())
+            page.on("dialog", lambda dialog: (page.seen.append(dialog.message), dialog.dismiss()))
+            log_in(page, live.server.url, email, password)
+            pages[email] = page
+        return pages[email]
+
+    yield taken
+    for page in pages.values():
+        page.context.close()
+
+
+@pytest.fixture
+def page(live: Live, seat: Seat) -> Any:
+    live.person("annotator")
+    return seat("annotator@example.org", PASSWORD)
+
+
+@pytest.fixture
+def give(live: Live, page: Any, request: pytest.FixtureRequest) -> Give:
+    numbers = count()
+
+    def given(
+        stage: str, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
+    ) -> tuple[Desk, Callable[[], dict[str, Any]]]:
+        url = Pictures(live.corpus).url(picture)
+        whole = {"pair_id": "p", "instruction": "Make it blue.", "source_image": url, "edited_image": url} | data
+        task: dict[str, Any] = {"data": whole}
+        if predicted:
+            task["predictions"] = [{"model_version": "current", "result": predicted}]
+        with live.manager() as manager:
+            title = f"{stage.replace('_', ' ').capitalize()}: Anna A."
+            name = f"{request.node.name} {next(numbers)}"
+            project = manager.create_project(title, name, interfaces.load(stage)).project_id
+            assert live.server.pictures is not None
+            manager.serve_pictures(project, live.server.pictures)
+            manager.import_tasks(project, [task])
+
+        def exported() -> dict[str, Any]:
+            with live.manager() as manager:
+                [found] = manager.export(project)
+            return found
+
+        return Desk.open(page, live.server.url, project, size), exported
+
+    return given
+
+
+@pytest.fixture(params=["upright", "turned"])
+def picture(request: pytest.FixtureRequest, live: Live) -> tuple[str, tuple[int, int]]:
+    """A picture with its width and height as displayed: 200 x 120, or the same stored on its side."""
+    turned = request.param == "turned"
+    path = f"images/{request.param}.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    Image.effect_noise((200, 120), 60).convert("RGB").save(live.corpus / path, exif=exif)
+    return path, (120, 200) if turned else (200, 120)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Photo:
+    """Takes a picture of the window for docs/campaign.md."""
+    album = Path(os.environ.get(ALBUM, tmp_path))
+
+    def taken(page: Any, name: str) -> None:
+        page.screenshot(path=album / f"campaign-{name}.jpg", type="jpeg", quality=QUALITY)
+
+    return taken
