@@ -23,7 +23,7 @@ from annotation.commands import app
 from annotation.predictions import rating_results
 from annotation.records import DIMENSIONS
 from mos.errors import UserError
-from tests.annotation.campaign.fake_studio import FakeStudio
+from tests.annotation.campaign.fake_studio import FakeStudio, Killed
 from tests.annotation.campaign.gold_corpus import (
     ATTEMPTS,
     HIDDEN,
@@ -350,3 +350,33 @@ def test_raters_whom_the_scoring_excludes_are_named_and_not_asked(tmp_path: Path
     assert "Not asked again: r7, whom the scoring excludes." in said.stdout
     assert "left out: 12." in said.stdout
     assert "0 tasks" in said.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("late", [False, True])
+def test_killed_at_every_call_and_run_again_gold_ends_the_same(tmp_path: Path, late: bool) -> None:
+    options: dict[str, Any] = {
+        "qualification": {},
+        "people": people("ann"),
+        "steps": ["regional"],
+        "gold": {"rate": 0.5},
+    }
+
+    def run(name: str, kill_at: int) -> tuple[list[str], int]:
+        studio = FakeStudio(f"{name}@x.org" for name in NAMES)
+        studio.kill_at, studio.late = kill_at, late
+        corpus = gold_corpus(tmp_path / name, 5, **options)
+        for _ in range(10):
+            try:
+                sync(studio, corpus)
+            except Killed:
+                sync(studio, corpus)
+            calls = studio.calls
+            if not work(studio):
+                return studio.task_keys(), calls
+        raise AssertionError("the campaign does not end")
+
+    whole, calls = run("whole", 0)
+    assert sum(key.split("/")[1] in HIDDEN for key in whole) == 6
+    for number in range(1, calls + 1):
+        assert run(f"killed-{number}", number)[0] == whole
