@@ -254,7 +254,10 @@ def serving(folder: Path, *options: str, key: str = KEY) -> Iterator[str]:
     """The server in a process of its own; gives its address. The bill is in `folder`."""
     command = [sys.executable, "-m", "tests.editfhf.chat.fault_server", str(folder), "--key", key, *options]
     address = folder / "url"
-    with subprocess.Popen(command, cwd=ROOT) as process:
+    with (
+        (folder / "server.log").open("wb") as log,  # what a killed client leaves behind
+        subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as process,
+    ):
         try:
             deadline = time.monotonic() + 30
             while not address.is_file():

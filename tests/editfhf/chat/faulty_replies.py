@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import Callable
 from typing import Any
 
 from tests.editfhf.chat import request_rules, strict_schema
-
-ID_FIELDS = ("region", "region_id", "number")
-NUMBERED = re.compile(r"^\W*(?:region|box)\W+(\d+)\b", re.IGNORECASE | re.MULTILINE)
+from tests.editfhf.chat.strict_schema import ID_FIELDS
 
 PROSE = "I looked at both pictures. The shadow of the car falls the wrong way, and its wheel melts into the road."
 REFUSAL = "I'm sorry, I can't help with that."
 
 
 def compose(body: dict[str, Any], digest: str) -> Any:
-    """An instance of the schema asked for, which names the numbered regions of the request; prose without a schema."""
+    """An instance of the schema asked for, the same for the same request; prose without a schema."""
     wanted = body.get("response_format") or {}
     if wanted.get("type") != "json_schema":
         return PROSE
-    made = strict_schema.instance(wanted["json_schema"]["schema"], random.Random(digest))
-    numbers = list(dict.fromkeys(int(found) for found in NUMBERED.findall(request_rules.text(body))))
-    rows = regions(made)
-    if rows is not None and numbers:
-        name = next(field for field in ID_FIELDS if field in rows[0])
-        template = list(rows)
-        rows[:] = [
-            template[place % len(template)] | {name: type(template[0][name])(number)}
-            for place, number in enumerate(numbers)
-        ]
-        for row in rows:
-            row.update({key: f"{value} {row[name]}" for key, value in row.items() if key in ("text", "reasoning")})
-    return made
+    return strict_schema.instance(wanted["json_schema"]["schema"], random.Random(digest))
 
 
 def regions(value: Any) -> list[dict[str, Any]] | None:

@@ -68,6 +68,10 @@ class Bill:
         """Every request that was charged."""
         return {digest for (digest,) in self._open.execute("SELECT digest FROM charge")}
 
+    def arrived(self) -> int:
+        """How many requests came, paid for or not."""
+        return int(self._open.execute("SELECT count(*) FROM arrival").fetchone()[0])
+
     def arrivals(self) -> list[dict[str, str | float | None]]:
         """Every request that came, in order: key, digest, fault, the client's retry count, seconds since the epoch."""
         names = ("key", "digest", "fault", "retry", "at")

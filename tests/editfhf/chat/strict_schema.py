@@ -13,6 +13,7 @@ KEYWORDS = {
     "exclusiveMinimum", "format", "items", "maxItems", "maximum", "minItems", "minimum", "multipleOf", "pattern",
     "properties", "required", "title", "type",
 }  # fmt: skip
+ID_FIELDS = ("number", "region", "region_id")
 TEXT = "shadow falls wrong behind the left wheel while its edge melts into grass and colour bleeds over"
 WORDS = TEXT.split()
 
@@ -42,11 +43,7 @@ def problem(schema: Any, where: str = "schema", root: bool = True) -> str | None
 def instance(schema: dict[str, Any], rng: random.Random, root: dict[str, Any] | None = None) -> Any:
     """A value that a strict schema allows, the same for the same state of `rng`."""
     root = root or schema
-    if "$ref" in schema:
-        found: Any = root
-        for step in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        return instance(found, rng, root)
+    schema = resolved(schema, root)
     if "const" in schema:
         return schema["const"]
     if "enum" in schema:
@@ -58,9 +55,35 @@ def instance(schema: dict[str, Any], rng: random.Random, root: dict[str, Any] | 
     if kind == "object":
         return {name: instance(child, rng, root) for name, child in schema.get("properties", {}).items()}
     if kind == "array":
+        if numbered := {number: item for item in variants(schema, root) for number in numbers(item)}:
+            return [
+                instance(item, rng, root) | {name: number for name in ID_FIELDS if name in item["properties"]}
+                for number, item in sorted(numbered.items())
+            ]
         least = schema.get("minItems", 1)
         return [instance(schema["items"], rng, root) for _ in range(rng.randint(least, schema.get("maxItems", 3)))]
     return scalar(kind, schema, rng)
+
+
+def resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """What a reference leads to; any other schema as it is."""
+    if "$ref" not in schema:
+        return schema
+    found: Any = root
+    for step in schema["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return resolved(found, root)
+
+
+def variants(array: dict[str, Any], root: dict[str, Any]) -> list[dict[str, Any]]:
+    """The schemas that an item of an array may have."""
+    return [resolved(item, root) for item in array["items"].get("anyOf", [array["items"]])]
+
+
+def numbers(item: dict[str, Any]) -> list[int]:
+    """The closed list of ids that an item may name, if it has one."""
+    properties = item.get("properties", {})
+    return next((properties[name]["enum"] for name in ID_FIELDS if "enum" in properties.get(name, {})), [])
 
 
 def scalar(kind: str | None, schema: dict[str, Any], rng: random.Random) -> Any:

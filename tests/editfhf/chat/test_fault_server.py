@@ -21,7 +21,7 @@ from tests.editfhf.chat.fault_server import KEY, MODEL, FaultServer, running
 
 
 class Region(BaseModel):
-    region: int
+    region: Literal[1, 7]
     flaw_type: Literal["shadow", "edge"]
     text: str
     sure: float | None
@@ -48,7 +48,7 @@ def picture(kind: str = "PNG") -> str:
 
 
 def ask(server: FaultServer, url: str | None = None, key: str = KEY, **changes: Any) -> Any:
-    parts: list[dict[str, Any]] = [{"type": "text", "text": "Region 1: wheel\nRegion 7: shadow"}]
+    parts: list[dict[str, Any]] = [{"type": "text", "text": "Region 1: wheel, region 7: shadow"}]
     parts += [{"type": "image_url", "image_url": {"url": url}}] if url else []
     given = {"model": MODEL, "messages": [{"role": "user", "content": parts}], "response_format": FORMAT} | changes
     client = openai.OpenAI(base_url=server.url, api_key=key, max_retries=0)
@@ -56,7 +56,7 @@ def ask(server: FaultServer, url: str | None = None, key: str = KEY, **changes: 
         return client.chat.completions.create(**given)
 
 
-def test_a_reply_holds_to_the_schema_and_names_the_regions_asked_about(server: FaultServer) -> None:
+def test_a_reply_holds_to_the_schema_and_names_each_region_of_a_closed_list(server: FaultServer) -> None:
     reply = ask(server, picture())
     value = json.loads(reply.choices[0].message.content)
     jsonschema.validate(value, SCHEMA)
