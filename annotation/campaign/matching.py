@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +54,15 @@ def matched(first: Sequence[Box], second: Sequence[Box], iou: float) -> list[tup
     As many pairs as possible; of several ways the one with the largest sum of IoU.  So the number of pairs is the same
     whichever person comes first and in whatever order the boxes are; greedy matching by IoU can miss some.
     """
+    return _matched(iou_matrix(_array(first), _array(second)), iou)
+
+
+def _matched(overlap: NDArray[np.float64], iou: float) -> list[tuple[int, int]]:
+    fits = overlap >= iou - ROUNDING
+    if not fits.any():
+        return []
     from scipy.optimize import linear_sum_assignment
 
-    if not first or not second:
-        return []
-    overlap = iou_matrix(_array(first), _array(second))
-    fits = overlap >= iou - ROUNDING
     # A pair more outweighs any sum of overlaps.
     worth = np.where(fits, 1 + overlap / (1 + min(overlap.shape)), 0.0)
     rows, columns = linear_sum_assignment(worth, maximize=True)
@@ -67,27 +71,49 @@ def matched(first: Sequence[Box], second: Sequence[Box], iou: float) -> list[tup
 
 def box_matches(first: Iterable[Mark], second: Iterable[Mark], iou: float, kinds: Sequence[Kind] = KINDS) -> Matches:
     """The boxes of `kinds` that match within their kind: an artifact never matches a failure."""
+    return matches_at(first, second, (iou,), kinds)[0]
+
+
+def matches_at(
+    first: Iterable[Mark], second: Iterable[Mark], ious: Sequence[float], kinds: Sequence[Kind] = KINDS
+) -> tuple[Matches, ...]:
+    """The same at each of several IoUs."""
     one, other = list(first), list(second)
-    total = Matches()
+    totals = [Matches()] * len(ious)
     for kind in kinds:
         own = [mark.box for mark in one if mark.kind == kind]
         theirs = [mark.box for mark in other if mark.kind == kind]
-        total += Matches(len(matched(own, theirs, iou)), len(own), len(theirs))
-    return total
+        overlap = iou_matrix(_array(own), _array(theirs))
+        totals = [
+            total + Matches(len(_matched(overlap, iou)), len(own), len(theirs))
+            for total, iou in zip(totals, ious, strict=True)
+        ]
+    return tuple(totals)
 
 
-def disk_areas(first: Iterable[Mark], second: Iterable[Mark], height: int) -> Areas:
-    """Areas of the disks (radius H/20, H = `height` pixels) of two people, within each kind, added up over kinds.
+class Covered(NamedTuple):
+    """What somebody's disks of one kind cover: centres [n, 2] in disk radii, area in squared radii."""
+
+    centres: NDArray[np.float64]
+    area: float
+
+
+def covered(marks: Iterable[Mark], height: int) -> tuple[Covered, ...]:
+    """What the disks (radius H/20, H = `height` pixels) of each kind cover, in the order of `KINDS`."""
+    drawn = list(marks)
+    every = (_centres(drawn, kind, height) for kind in KINDS)
+    return tuple(Covered(centres, union_area(centres)) for centres in every)
+
+
+def disk_areas(first: Sequence[Covered], second: Sequence[Covered]) -> Areas:
+    """Areas that the disks of two people share and cover together, within each kind, added up over kinds.
 
     Exact, by the circles' arcs, and so free of any raster; what reaches over the border of the picture counts too.
     """
-    one, other = list(first), list(second)
     total = Areas()
-    for kind in KINDS:
-        own, theirs = _centres(one, kind, height), _centres(other, kind, height)
-        union = union_area(np.concatenate([own, theirs]))
-        shared = union_area(own) + union_area(theirs) - union
-        total += Areas(max(0.0, shared), union)
+    for own, theirs in zip(first, second, strict=True):
+        union = union_area(np.concatenate([own.centres, theirs.centres]))
+        total += Areas(max(0.0, own.area + theirs.area - union), union)
     return total
 
 
@@ -96,22 +122,19 @@ def union_area(centres: NDArray[np.float64]) -> float:
 
     Green's theorem: half the integral of x dy - y dx along the arcs that lie in no other circle.
     """
-    centres = np.unique(centres, axis=0)
+    centres = centres[np.lexsort(centres.T)]
+    centres = centres[np.append(True, (centres[1:] != centres[:-1]).any(axis=1))[: len(centres)]]
     across, down = (centres[:, axis] - centres[:, axis, None] for axis in (0, 1))
     distance = np.hypot(across, down)
     near = (distance > 0) & (distance < 2)
-    area = math.pi * int(np.count_nonzero(~near.any(axis=1)))
-    if not near.any():
+    met = near.any(axis=1)
+    area = math.pi * int(np.count_nonzero(~met))
+    if not met.any():
         return area
-    start = np.mod(np.arctan2(down, across) - np.arccos(np.minimum(distance, 2) / 2), 2 * np.pi)
-    end = start + 2 * np.arccos(np.minimum(distance, 2) / 2)
+    half = np.arccos(np.minimum(distance[met], 2) / 2)
+    start = np.mod(np.arctan2(down[met], across[met]) - half, 2 * np.pi)
     middle = centres.mean(axis=0)  # products of large coordinates would cost digits
-    for index in np.flatnonzero(near.any(axis=1)):
-        others = near[index]
-        covered = sorted(zip(start[index, others].tolist(), end[index, others].tolist(), strict=True))
-        x, y = (centres[index] - middle).tolist()
-        area += _arcs(x, y, covered)
-    return area
+    return area + _arcs(centres[met] - middle, start, start + 2 * half, near[met])
 
 
 def disk_hits(candidate: Iterable[Mark], gold: Iterable[Mark], reach: float) -> tuple[int, int]:
@@ -150,17 +173,23 @@ def _centres(marks: Sequence[Mark], kind: Kind, height: int) -> NDArray[np.float
     return np.array(disks, dtype=np.float64).reshape(-1, 2) / disk_radius(height)
 
 
-def _arcs(x: float, y: float, covered: list[tuple[float, float]]) -> float:
-    """Contribution of the circle around (x, y) to the area inside the outline of all.
+def _arcs(
+    centres: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64], near: NDArray[np.bool_]
+) -> float:
+    """Contribution of circles around `centres` [n, 2] to the area inside the outline of all.
 
-    covered: where its arcs lie in other circles, ascending, each from an angle in [0, 2 pi) to a larger one
+    start, end: [n, m] where the arcs of each circle that lie in others begin, in [0, 2 pi), and end; `near` [n, m] says
+    which of them are arcs
     """
+    turn = 2 * math.pi
+    # An arc that is none comes after all others and covers nothing.
+    start, end = (np.where(near, angle, turn) for angle in (start, end))
+    order = np.argsort(start, axis=1)
+    start, end = (np.take_along_axis(angle, order, axis=1) for angle in (start, end))
     # What reaches beyond a full turn covers the beginning of the next one too.
-    reached = max(0.0, *(end - 2 * math.pi for _, end in covered))
-    area = 0.0
-    for begin, end in [*covered, (2 * math.pi, 2 * math.pi)]:
-        if begin > reached:
-            turn = x * (math.sin(begin) - math.sin(reached)) - y * (math.cos(begin) - math.cos(reached))
-            area += (begin - reached + turn) / 2
-        reached = max(reached, end)
-    return area
+    begun = np.maximum(0.0, end.max(axis=1, keepdims=True) - turn)
+    reached = np.maximum.accumulate(np.concatenate([begun, end], axis=1), axis=1)
+    start = np.concatenate([start, np.full_like(begun, turn)], axis=1)
+    x, y = centres[:, :1], centres[:, 1:]
+    free = start - reached + x * (np.sin(start) - np.sin(reached)) - y * (np.cos(start) - np.cos(reached))
+    return float(np.where(start > reached, free, 0.0).sum() / 2)

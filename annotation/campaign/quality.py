@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from annotation.campaign.matching import Areas, Matches, box_matches, disk_areas
+from annotation.campaign.matching import Areas, Matches, covered, disk_areas, matches_at
 from annotation.campaign.pace import moment_of
 from annotation.consensus import Outcome
 from annotation.records import DIMENSIONS, Rating, RegionalAnnotation
@@ -91,17 +91,14 @@ def compare(
     by_pair: dict[str, list[RegionalAnnotation]] = {}
     for annotation in latest(annotations):
         by_pair.setdefault(annotation.pair_id, []).append(annotation)
-    return [
-        Comparison(
-            pair_id,
-            one.annotator_id,
-            other.annotator_id,
-            tuple(box_matches(one.marks, other.marks, iou) for iou in ious),
-            disk_areas(one.marks, other.marks, heights[pair_id]),
-        )
-        for pair_id, people in by_pair.items()
-        for one, other in combinations(people, 2)
-    ]
+    found = []
+    for pair_id, people in by_pair.items():
+        disks = [covered(person.marks, heights[pair_id]) for person in people]
+        for (one, own), (other, theirs) in combinations(zip(people, disks, strict=True), 2):
+            matches = matches_at(one.marks, other.marks, ious)
+            areas = disk_areas(own, theirs)
+            found.append(Comparison(pair_id, one.annotator_id, other.annotator_id, matches, areas))
+    return found
 
 
 def by_person(

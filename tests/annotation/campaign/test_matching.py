@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from annotation.campaign.matching import Areas, Matches, box_matches, disk_areas, disk_hits, matched, union_area
+from annotation.campaign.matching import (
+    Areas,
+    Matches,
+    box_matches,
+    covered,
+    disk_areas,
+    disk_hits,
+    matched,
+    union_area,
+)
 from annotation.records import Box, Disk, Kind, Mark
 
 
@@ -76,6 +85,10 @@ class TestBoxesAreMatchedOneToOne:
         assert found + Matches(1, 1, 1) == Matches(3, 4, 6)
 
 
+def areas(first: list[Mark], second: list[Mark], height: int) -> Areas:
+    return disk_areas(covered(first, height), covered(second, height))
+
+
 class TestDisksAreComparedByArea:
     @given(centres)
     @settings(max_examples=40)
@@ -98,22 +111,22 @@ class TestDisksAreComparedByArea:
     @given(centres, centres)
     def test_the_overlap_is_between_none_and_all(self, first: list[tuple[float, float]], second) -> None:  # type: ignore[no-untyped-def]
         one, other = [mark("artifact", (0, 0, 9, 9), *first)], [mark("artifact", (0, 0, 9, 9), *second)]
-        found = disk_areas(one, other, 20).iou
+        found = areas(one, other, 20).iou
         assert (found is None) == (not first and not second)
         assert found is None or 0 <= found <= 1
-        back = disk_areas(other, one, 20).iou
+        back = areas(other, one, 20).iou
         assert found == (None if back is None else pytest.approx(back))
 
     def test_the_same_disks_overlap_wholly_and_other_kinds_not_at_all(self) -> None:
         drawn = [mark("artifact", (0, 0, 90, 90), (10, 10), (14, 12))]
-        assert disk_areas(drawn, drawn, 100).iou == pytest.approx(1)
-        assert disk_areas(drawn, [mark("failure", (0, 0, 90, 90), (10, 10), (14, 12))], 100).iou == 0
+        assert areas(drawn, drawn, 100).iou == pytest.approx(1)
+        assert areas(drawn, [mark("failure", (0, 0, 90, 90), (10, 10), (14, 12))], 100).iou == 0
         assert Areas().iou is None
 
     def test_disks_have_a_twentieth_of_the_height_as_radius(self) -> None:
         one, other = [mark("artifact", (0, 0, 9, 9), (0, 0))], [mark("artifact", (0, 0, 9, 9), (10, 0))]
-        assert disk_areas(one, other, 100).iou == pytest.approx(0, abs=1e-12)
-        assert disk_areas(one, other, 200).union == pytest.approx(2 * math.pi - 2 * math.acos(0.5) + math.sqrt(3) / 2)
+        assert areas(one, other, 100).iou == pytest.approx(0, abs=1e-12)
+        assert areas(one, other, 200).union == pytest.approx(2 * math.pi - 2 * math.acos(0.5) + math.sqrt(3) / 2)
 
 
 class TestADiskHits:
