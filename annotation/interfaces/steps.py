@@ -20,15 +20,16 @@ MARK = (
 )
 SCORE = (
     "Click on each line where your score is, from 1 (bad) to 5 (excellent), anywhere between the marks. Nothing is set "
-    "until you click, and all three are needed.",
+    "until you click, and all three are needed. The arrow keys move the one that you set last.",
 )
+BUTTON = "Then press the button Submit: after a click on a line every key belongs to that line, Ctrl+Enter too."
 READ = (
     "Click on each box, or on its line in the list on the right, to see what is written about it.",
     "To change a text, click on the pencil beside it, write, and press Shift+Enter or click on the tick.",
 )
 
 STEPS: dict[str, tuple[str, ...]] = {
-    "qualification": (*MARK[:-1], "No flaw at all: press 0.", *SCORE, "Ctrl+Enter submits."),
+    "qualification": (*MARK[:-1], "No flaw at all: press 0.", *SCORE, BUTTON),
     "regional": MARK,
     "expert": (
         "You see what the annotators agree on, as a proposal. Move, remove or add boxes and disks until all is right: "
@@ -44,10 +45,11 @@ STEPS: dict[str, tuple[str, ...]] = {
     "scoring": (
         "Compare the two pictures. The boxes show what others found; their texts are below the scores.",
         *SCORE,
-        "Tick a flaw that you find unreasonable. Ctrl+Enter submits.",
+        "Tick a flaw that you find unreasonable.",
+        BUTTON,
     ),
     "prompt_check": (
         "8: the instruction can be carried out on this picture as it is. 9: it can if it is rewritten; write it below. "
-        "P: it cannot, or should not. Ctrl+Enter submits.",
+        "P: it cannot, or should not. Then press the button Submit.",
     ),
 }

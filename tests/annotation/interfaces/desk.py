@@ -141,10 +141,13 @@ class Desk:
     def flag(self, words: str) -> None:
         self.page.locator(".ehf-flags .lsf-choice__item", has_text=words).locator("input").check()
 
-    def submit(self) -> None:
-        """Press the key that submits, and wait until the server has the answer."""
+    def submit(self, with_button: bool = False) -> None:
+        """Submit by the key or the button, and wait until the server has the answer."""
         with self.page.expect_response(
             lambda found: "/annotations" in found.url and found.request.method == "POST", timeout=PATIENCE
         ) as answer:
-            self.press("Control+Enter")
+            if with_button:
+                self.page.get_by_test_id("bottombar-submit-button").click()
+            else:
+                self.press("Control+Enter")
         assert answer.value.ok
