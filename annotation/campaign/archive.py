@@ -20,6 +20,8 @@ FILE = "answers.jsonl"
 TORN = "answers.torn"
 GONE = ""
 """Stands for the digest of a deleted annotation."""
+ACCOUNTS = ("completed_by", "updated_by", "last_created_by")
+"""Numbers of accounts, which the server takes out of an annotation when one is deleted: that changes no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Version:
         """The same for the same state; `GONE` for a deleted annotation."""
         if self.annotation is None:
             return GONE
-        payload = orjson.dumps(self.annotation, option=orjson.OPT_SORT_KEYS)
+        said = {name: value for name, value in self.annotation.items() if name not in ACCOUNTS}
+        payload = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
         return hashlib.blake2b(payload, digest_size=16).hexdigest()
 
 
@@ -60,6 +63,7 @@ class Filed(NamedTuple):
     digest: str
     task_id: int
     project: str
+    author: str | None
 
 
 class Archive:
@@ -91,7 +95,7 @@ class Archive:
         self.close()
 
     def append(self, versions: Iterable[Version]) -> int:
-        """File the versions that are not the latest known of their annotation; how many that were.
+        """File the versions that are not the latest known of their annotation, or say at last who made it; how many.
 
         They are on the disk when this returns.
         """
@@ -100,11 +104,12 @@ class Archive:
         for version in versions:
             digest = version.digest
             latest = self.latest(version.key, version.annotation_id)
-            if digest == (latest.digest if latest else GONE):
+            known = latest is None or latest.author is not None or version.author is None
+            if digest == (latest.digest if latest else GONE) and known:
                 continue
             line = orjson.dumps(asdict(version), option=orjson.OPT_APPEND_NEWLINE)
             self._lines += 1
-            self._file(version, Filed(offset, self._lines, digest, version.task_id, version.project))
+            self._file(version, Filed(offset, self._lines, digest, version.task_id, version.project, version.author))
             offset += len(line)
             lines.append(line)
         if lines:
@@ -117,6 +122,11 @@ class Archive:
         """The last state of an annotation of a task; None when nothing is known of it."""
         found = self._index.get(key, {}).get(annotation_id)
         return found[-1] if found else None
+
+    def author(self, key: str, annotation_id: int) -> str | None:
+        """Who made an annotation of a task, as far as any version of it says."""
+        known = self._index.get(key, {}).get(annotation_id, [])
+        return next((filed.author for filed in known if filed.author is not None), None)
 
     def standing(self, key: str, task_id: int) -> set[int]:
         """Ids of the annotations of a task that were there when it was last looked at."""
@@ -160,7 +170,10 @@ class Archive:
                 self._mend(offset, line, whole=version is not None)
             if version is not None:
                 self._lines += 1
-                self._file(version, Filed(offset, self._lines, version.digest, version.task_id, version.project))
+                self._file(
+                    version,
+                    Filed(offset, self._lines, version.digest, version.task_id, version.project, version.author),
+                )
             elif line.endswith(b"\n"):
                 self._lines += 1
                 self.damaged.append(self._lines)

@@ -12,13 +12,15 @@ from typing import Any, Self
 
 import orjson
 
-from annotation.studio.connection import ATTEMPTS, TIMEOUT, Connection
+from annotation.studio.connection import ATTEMPTS, TIMEOUT, Connection, Gone
 from annotation.studio.environment import VERSION
 from mos.errors import UserError
 
 Task = dict[str, Any]
 
 PROJECT_PAGE = 100
+PROJECT_FIELDS = "id,title,description,label_config,task_number"
+"""Counting everything else in every project would take the server longer."""
 TASK_PAGE = 500
 IMPORT_CHUNK = 1000
 OVERLAP = timedelta(minutes=2)
@@ -44,6 +46,7 @@ class Project:
     title: str
     description: str
     label_config: str
+    task_count: int = 0
 
     def has(self, marker: str) -> bool:
         """Whether a line of the description is the marker."""
@@ -101,7 +104,9 @@ class Studio:
         page = 0
         while True:
             page += 1
-            answer = self._wire.get("/api/projects/", page=page, page_size=PROJECT_PAGE, ordering="id")
+            answer = self._wire.get(
+                "/api/projects/", page=page, page_size=PROJECT_PAGE, ordering="id", include=PROJECT_FIELDS
+            )
             yield from (_project(item) for item in _list(_field(answer, "results")))
             if _field(answer, "next") is None:
                 return
@@ -208,6 +213,17 @@ class Studio:
         """Remove a task with all that was done in it; nothing happens when it is gone already."""
         self._wire.delete(f"/api/tasks/{task_id}/")
 
+    def delete_untouched(self, task_id: int) -> bool:
+        """Remove a task unless somebody began to work in it; whether it is gone."""
+        try:
+            task = self._wire.get(f"/api/tasks/{task_id}/")
+        except Gone:
+            return True
+        if _field(task, "annotations") or _field(task, "drafts"):
+            return False
+        self.delete_task(task_id)
+        return True
+
     def ensure_webhook(self, project_id: int, url: str, headers: Mapping[str, str]) -> None:
         """Have the server tell a URL, once, of every annotation of a project that is made, changed or deleted."""
         wanted = {
@@ -264,7 +280,8 @@ def _user(answer: Any) -> User:
 
 def _project(answer: Any) -> Project:
     description = answer.get("description") or "" if isinstance(answer, dict) else ""
-    return Project(int(_field(answer, "id")), _text(answer, "title"), description, _text(answer, "label_config"))
+    count = int(answer.get("task_number") or 0) if isinstance(answer, dict) else 0
+    return Project(int(_field(answer, "id")), _text(answer, "title"), description, _text(answer, "label_config"), count)
 
 
 def _field(answer: Any, name: str) -> Any:

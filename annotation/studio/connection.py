@@ -35,6 +35,10 @@ class NotReady(UserError):
     """The server cannot be reached, or not now; it may be later."""
 
 
+class Refused(UserError):
+    """The server understands what it is asked to do and says why it does not (status 400)."""
+
+
 class Gone(UserError):
     """The server has no such thing (any more)."""
 
@@ -143,6 +147,8 @@ class Connection:
                 f"{self.url} sends requests on to {target}: expected Label Studio itself. Use that address."
             )
         match status:
+            case 400:
+                raise Refused(f"Label Studio at {self.url} refuses {method} {path} with {status}{_said(response)}.")
             case 401:
                 raise UserError(
                     f"Label Studio at {self.url} does not know the key. Copy it anew from the account page."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -66,7 +67,9 @@ class FakeStudio:
         return self._call(lambda: list(self.accounts))
 
     def projects(self) -> Iterator[Project]:
-        yield from self._call(lambda: list(self.made))
+        yield from self._call(
+            lambda: [replace(project, task_count=len(self.held[project.project_id])) for project in self.made]
+        )
 
     def create_project(
         self, title: str, description: str, label_config: str, instruction: str = "", allow_empty: bool = True
@@ -79,6 +82,15 @@ class FakeStudio:
             return project
 
         return self._call(obey)
+
+    def update_label_config(self, project_id: int, label_config: str) -> None:
+        def obey() -> None:
+            self.made = [
+                replace(project, label_config=label_config) if project.project_id == project_id else project
+                for project in self.made
+            ]
+
+        self._call(obey)
 
     def serve_pictures(self, project_id: int, folder: Path) -> None:
         self._call(lambda: self.storages.update({project_id: str(folder)}))
@@ -94,6 +106,19 @@ class FakeStudio:
         made = [task | {"id": next(self._ids), "annotations": [], "updated_at": self.clock()} for task in part]
         self.held[project_id] += made
         return [task["id"] for task in made]
+
+    def delete_untouched(self, task_id: int) -> bool:
+        def obey() -> bool:
+            for tasks in self.held.values():
+                for task in tasks:
+                    if task["id"] == task_id:
+                        if task["annotations"]:
+                            return False
+                        tasks.remove(task)
+                        return True
+            return True
+
+        return self._call(obey)
 
     def tasks(self, project_id: int, since: str | None = None) -> Iterator[Task]:
         found = self._call(lambda: deepcopy(self.held[project_id]))
