@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, Literal
 
 from annotation.records import DISK_RADIUS_PER_HEIGHT, Box, Disk, Kind, Mark, Region, Severity
+from annotation.text import MAX_ID
 
 Result = dict[str, Any]
 
@@ -188,9 +190,14 @@ def _result(item_id: str, name: str, kind: str, value: dict[str, Any], size: tup
 
 
 def _free_id(mark_id: str, taken: set[str]) -> str:
-    """An id for the next disk of a mark that no box and no other disk has; it is added to `taken`."""
-    number = 0
-    while (disk_id := f"{mark_id}-d{number}") in taken:
-        number += 1
+    """An id for the next disk of a mark that no box and no other disk has; it is added to `taken`.
+
+    Of a mark id of which nothing may follow within the longest id, the beginning stands for it.
+    """
+    for number in count():
+        suffix = f"-d{number}"
+        disk_id = mark_id[: MAX_ID - len(suffix)] + suffix
+        if disk_id not in taken:
+            break
     taken.add(disk_id)
     return disk_id

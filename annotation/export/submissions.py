@@ -14,7 +14,7 @@ from annotation.records import Place, Rejection
 from annotation.text import MAX_TEXT, bad_id, is_unicode, normal
 
 MAX_RESULTS = 1_000
-"""Result items of the longest annotation that is read."""
+"""Result items of the longest annotation that is read; as many relations may come on top, one for every disk."""
 
 Size = tuple[int, int]
 
@@ -129,14 +129,16 @@ def written(item: Item, source: Source) -> str | None:
         source.reject("result", "bad_text", "Expected a list of texts in a text area.", item.item_id)
         return None
     joined = "\n".join(lines)
-    if len(joined) > MAX_TEXT:
-        message = f"The text has {len(joined):,} characters: at most {MAX_TEXT:,} are read."
-        source.reject("result", "text_too_long", message, item.item_id)
-        return None
     if not is_unicode(joined):
         source.reject("result", "bad_text", "The text holds half of a surrogate pair.", item.item_id)
         return None
-    return normal(joined) or None
+    # The composed form is measured, which can be the longer one: what is read can be written and read again.
+    text = normal(joined)
+    if len(text) > MAX_TEXT:
+        message = f"The text has {len(text):,} characters: at most {MAX_TEXT:,} are read."
+        source.reject("result", "text_too_long", message, item.item_id)
+        return None
+    return text or None
 
 
 def excerpt(value: object) -> str:
@@ -198,8 +200,9 @@ def _counts(annotation: dict[str, Any], source: Source) -> bool:
         message = f"Expected a list of results in the annotation, got {type(result).__name__}."
         source.reject("annotation", "bad_result", message)
         return False
-    if len(result) > MAX_RESULTS:
-        message = f"The annotation has {len(result):,} results: at most {MAX_RESULTS:,} are read."
+    relations = sum(isinstance(item, dict) and item.get("type") == "relation" for item in result)
+    if max(relations, len(result) - relations) > MAX_RESULTS:
+        message = f"The annotation has {len(result):,} results: at most {MAX_RESULTS:,} and as many relations are read."
         source.reject("annotation", "too_many_results", message)
         return False
     return True
