@@ -63,6 +63,8 @@ def create(
     pairs = list(opened.pairs(lambda rejection: None))
     gold = read_gold(corpus, pairs, options)
     _tell(options, [pair for pair in pairs if pair.pair_id not in gold.pairs], dry_run)
+    if options.qualification is None and any("candidate" in person.roles for person in options.people):
+        typer.echo("Candidates get work at once: the options have no 'qualification'.", err=True)
     if gold.pairs:
         typer.echo(f"{len(gold.pairs)} pairs of gold.jsonl have known answers and are left to it.", err=True)
     if dry_run:

@@ -89,6 +89,8 @@ def _print(summary: Summary, corpus: Path) -> None:
         typer.echo("Pairs by step: " + ", ".join(f"{count} {step}" for step, count in sorted(summary.steps.items())))
     for one in summary.set_aside:
         typer.echo(f"Set aside: {one.key} ({one.reason}): {one.message}", err=True)
+    for note in summary.notes:
+        typer.echo(note, err=True)
     if summary.damaged:
         lines = ", ".join(map(str, summary.damaged[:5]))
         typer.echo(f"{corpus / 'campaign' / 'answers.jsonl'}: {len(summary.damaged)} broken lines ({lines}).", err=True)

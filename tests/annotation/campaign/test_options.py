@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from annotation.campaign.options import STEPS, Options, new_options, parse_options, read_options, write_options
 from annotation.campaign.people import read_people
@@ -49,6 +50,11 @@ def test_addresses_are_compared_in_small_letters_and_roles_are_a_set() -> None:
         ({"reviewers": 1}, "reviewers: "),
         ({"annotators": 2, "min_support": 3}, "more than the 2 annotators"),
         ({"campaign_id": "My campaign"}, "campaign_id: "),
+        ({"steps": ["regional", "prompt_check"]}, "each once and in this order"),
+        ({"qualification": {"min_f1": 1}}, r"unknown key 'qualification.min_f1'. Did you mean 'min_box_f1'\?"),
+        ({"gold": {"rate": 0.9}}, "gold.rate: .* got 0.9"),
+        ({"redo": {"hasty": 1}}, r"unknown key 'redo.hasty'. Did you mean 'hasty_share'\?"),
+        ({"redo": 7}, "redo: .* got 7"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_place(fields: dict[str, Any], said: str) -> None:
@@ -61,6 +67,14 @@ def test_a_mistake_is_one_sentence_with_its_place(fields: dict[str, Any], said: 
 def test_a_campaign_needs_only_the_stages_of_its_steps() -> None:
     assert [need.stage for need in options().needs()] == ["regional", "expert", "textual", "expert_text", "scoring"]
     assert [need.stage for need in options(steps=["scoring"]).needs()] == ["scoring"]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_only_who_passed_may_work_where_there_is_a_qualification(asked: bool) -> None:
+    found = options(qualification={"attempts": 3} if asked else None, steps=["prompt_check", *STEPS])
+    assert {need.qualified for need in found.needs()} == {asked}
+    assert next(need.stage for need in found.needs()) == "prompt_check"
+    assert parse_options(yaml.safe_load(found.text()), "again") == found
 
 
 def test_a_table_of_people_is_read(tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from annotation.campaign.export import export_campaign
 from annotation.campaign.options import write_options
 from annotation.campaign.passing import again, pass_list
 from annotation.campaign.planner import Record
-from annotation.campaign.sync import Summary
+from annotation.campaign.sync import Summary, Sync
 from annotation.commands import app
+from annotation.interfaces import data_fields
 from annotation.predictions import rating_results
 from annotation.records import DIMENSIONS
 from mos.errors import UserError
-from tests.annotation.campaign.fake_studio import FakeStudio, Killed
+from tests.annotation.campaign.fake_studio import FakeStudio, Killed, any_interface
 from tests.annotation.campaign.gold_corpus import (
     ATTEMPTS,
     HIDDEN,
@@ -102,6 +103,32 @@ def test_training_shows_the_answer_and_gold_shows_nothing(tmp_path: Path, studio
     task = studio.task("qualification/g00/ann/0")
     assert task["data"]["lesson"] == ""
     assert task["predictions"] == []
+
+
+def test_every_task_has_what_its_interface_shows(tmp_path: Path, studio: FakeStudio) -> None:
+    team = people("ann", zed=["checker"])
+    steps = ["prompt_check", "regional", "expert", "scoring"]
+    options = {"checkers": 1, "gold": {"rate": 0.5}}
+    corpus = gold_corpus(tmp_path / "c", qualification={}, people=team, steps=steps, **options)
+    to_the_end(studio, corpus)
+    stages = set()
+    for task in studio.everything():
+        stage = task["data"]["key"].split("/")[0]
+        stages.add(stage)
+        assert {*data_fields(stage)} <= task["data"].keys()
+    assert stages == {"qualification", *steps}
+
+
+def test_what_the_manager_should_know_is_said_once(tmp_path: Path, studio: FakeStudio) -> None:
+    team = [person for person in people(zed=["candidate", "regional"]) if person["person_id"] != "ann"]
+    corpus = gold_corpus(tmp_path / "c", qualification={}, people=team, steps=["regional"])
+    said = []
+    with Sync(studio, corpus, any_interface) as running:
+        for _ in range(8):
+            said.append(running.run().notes)
+            work(studio)
+    assert [len(notes) for notes in said if notes] == [1]
+    assert "Stage regional needs 3 people" in next(notes[0] for notes in said if notes)
 
 
 def test_who_fails_every_attempt_gets_no_work_and_others_do(tmp_path: Path, studio: FakeStudio) -> None:
