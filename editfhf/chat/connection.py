@@ -67,6 +67,7 @@ def find_connection(
 
 
 def _checked(url: str) -> str:
+    # What is no address is not shown: it may be a key, or hold a password.
     try:
         parts = urlsplit(url.strip())
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
@@ -74,7 +75,9 @@ def _checked(url: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise UserError(f"{url[:200]!r} is no address of a server: expected one such as http://127.0.0.1:8000/v1.")
+        raise UserError(
+            "What was given for the model server is no address of a server: expected one such as http://127.0.0.1:8000/v1."
+        )
     if parts.username or parts.password:
         raise UserError("The address of the model server holds a user or a password: expected http(s)://host:port/v1.")
     return url.strip().rstrip("/")

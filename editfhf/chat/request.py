@@ -13,6 +13,7 @@ import orjson
 from pydantic import BaseModel
 
 from annotation.images import inspect
+from annotation.text import is_unicode
 from editfhf.chat.schema import name_of, strict_schema
 from mos.errors import UserError
 
@@ -102,6 +103,8 @@ class Request:
     redo: int = 0
 
     def __post_init__(self) -> None:
+        if not is_unicode(self.name):
+            raise UserError(f"The request {self.name[:LONGEST_NAME]!r} has a name that is not Unicode: mend it.")
         taken = sorted(OURS & set(self.parameters))
         if taken:
             raise UserError(f"The parameter {taken[0]} cannot be given to a request: it is set by its other fields.")

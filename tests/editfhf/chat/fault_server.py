@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -124,6 +125,11 @@ class FaultServer:
             return web.Response()
         if name == "page":
             return web.Response(status=502, text="<html><h1>Bad Gateway</h1></html>", content_type="text/html")
+        if name == "bomb":
+            bomb = gzip.compress(bytes(200_000_000), compresslevel=1)
+            return web.Response(body=bomb, headers={"Content-Encoding": "gzip"}, content_type="application/json")
+        if name == "flood":
+            return web.Response(body=bytes(70_000_000), content_type="application/json")
         status, _, kind = name.partition("-")
         if not status.isdigit():
             return None
@@ -134,6 +140,8 @@ class FaultServer:
             headers["retry-after-ms"] = argument
         elif kind == "retry":
             headers["x-should-retry"] = argument
+        elif status.startswith("3"):
+            headers["Location"] = argument
         elif argument:
             headers["Retry-After"] = argument
         code = "insufficient_quota" if kind == "quota" else None
