@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from annotation import interfaces
+from annotation.campaign.options import Stage
+from annotation.campaign.sync import TITLES
 from annotation.studio import Pictures
 from tests.annotation.interfaces.desk import WINDOW, Desk, log_in
 from tests.annotation.studio_server import PASSWORD, Live
@@ -32,7 +34,7 @@ class Give(Protocol):
     """Gives the annotator one task of a stage; a picture is a path in the corpus, and `size` its as displayed."""
 
     def __call__(
-        self, stage: str, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
+        self, stage: Stage, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
     ) -> tuple[Desk, Callable[[], dict[str, Any]]]: ...
 
 
@@ -79,7 +81,7 @@ def give(live: Live, page: Any, request: pytest.FixtureRequest) -> Give:
     numbers = count()
 
     def given(
-        stage: str, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
+        stage: Stage, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
     ) -> tuple[Desk, Callable[[], dict[str, Any]]]:
         url = Pictures(live.corpus).url(picture)
         whole = {"pair_id": "p", "instruction": "Make it blue.", "source_image": url, "edited_image": url} | data
@@ -87,9 +89,8 @@ def give(live: Live, page: Any, request: pytest.FixtureRequest) -> Give:
         if predicted:
             task["predictions"] = [{"model_version": "current", "result": predicted}]
         with live.manager() as manager:
-            title = f"{stage.replace('_', ' ').capitalize()}: Anna A."
             name = f"{request.node.name} {next(numbers)}"
-            project = manager.create_project(title, name, interfaces.load(stage)).project_id
+            project = manager.create_project(f"{TITLES[stage]}: Anna A.", name, interfaces.load(stage)).project_id
             assert live.server.pictures is not None
             manager.serve_pictures(project, live.server.pictures)
             manager.import_tasks(project, [task])
