@@ -87,15 +87,15 @@ class Books:
         last = self._state.tries.get((key, number))
         return self._state.open.get(ledger.Attempt(key, number, last, "", "", Usage()).id) if last else None
 
-    async def begin(self, exchange: Exchange) -> Attempt | Blocked:
+    async def begin(self, exchange: Exchange, retry: bool = False) -> Attempt | Blocked:
         """Set the worst case aside, waiting for what is in flight if need be, and announce the attempt in the ledger.
 
-        `InBatch` when the round is in a batch; `Stopped` after `stop`.
+        A retry has the id of the attempt before it.  `InBatch` when the round is in a batch; `Stopped` after `stop`.
         """
         while True:
             if self._stopped:
                 raise Stopped
-            attempt = self.admit(exchange)
+            attempt = self.admit(exchange, retry)
             if isinstance(attempt, Attempt):
                 await self.journal.write([ledger.started(attempt)])
                 return attempt
@@ -104,7 +104,7 @@ class Books:
             self._freed.clear()
             await self._freed.wait()
 
-    def admit(self, exchange: Exchange, batch: str = "") -> Attempt | Blocked:
+    def admit(self, exchange: Exchange, retry: bool = False, batch: str = "") -> Attempt | Blocked:
         """Set the worst case of an attempt aside if there is room; nothing is written yet.
 
         A round whose last attempt has an unknown fate has it again, under the same id and in the place of what is set
@@ -121,15 +121,16 @@ class Books:
         if blocked:
             return blocked
         if before is not None:
-            attempt = replace(before, sent=before.sent + 1, worst=exchange.worst)
             self.budget.held -= before.worst
-            self._spend(Usage(retries=1))
+            attempt = replace(before, doubtful=True, worst=exchange.worst)
         else:
-            number = self._state.tries.get((exchange.key, exchange.round), 0) + 1
+            last = self._state.tries.get((exchange.key, exchange.round), 0)
+            number = last if retry and last else last + 1
             attempt = Attempt(
                 exchange.key, exchange.round, number, exchange.name, exchange.model, exchange.worst, batch=batch
             )
         self._state.start(attempt)
+        self.budget.spent = self._state.spent
         if batch:
             self.budget.held += attempt.worst
         else:
@@ -153,7 +154,13 @@ class Books:
         await self.journal.write([self.turn_down(attempt, status, seconds)])
 
     def turn_down(self, attempt: Attempt, status: int, seconds: float) -> bytes:
-        """Count an attempt that cost nothing (status 0: that never reached the server); the line to be written."""
+        """Count an attempt that cost nothing (status 0: that never reached the server); the line to be written.
+
+        If the same was sent before and not answered, that is what is still not known.
+        """
+        if attempt.doubtful:
+            self.hold(attempt)
+            return ledger.lost(attempt, f"status {status}", seconds)
         usage = Usage(retries=1 if status else 0)
         self._end(attempt, usage, answered=False)
         return ledger.ended(attempt, usage, status, seconds, False)
@@ -197,10 +204,6 @@ class Books:
         self._state.end(attempt, usage, answered)
         self.budget.spent = self._state.spent
         self._freed.set()
-
-    def _spend(self, usage: Usage) -> None:
-        self._state.spent += usage
-        self.budget.spent = self._state.spent
 
     def _recover(self) -> None:
         """End attempts whose reply reached the cache before a crash kept its line from reaching the ledger."""

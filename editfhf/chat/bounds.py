@@ -1,10 +1,11 @@
 """What a request can cost at most, known before it is sent: the budget sets this aside until the reply is counted.
 
 Text: a token of a byte-level BPE vocabulary stands for at least one byte, so the bytes are an upper bound.
-Pictures: OpenAI counts squares of 512 px ("tiles") or of 32 px ("patches") by model, see prices.yaml.  For other
-models the bound is 2.5 tokens for each square of 28 px (the smallest square of an open model's token, in Qwen2-VL, and
-above OpenAI's largest factor, 2.46), but at least 8192, since some models cut even a small picture into many tiles.
-Source: https://developers.openai.com/api/docs/guides/images-vision#calculating-costs
+Pictures: OpenAI counts squares of 512 px ("tiles") or of 32 px ("patches") by model, see prices.yaml and
+https://developers.openai.com/api/docs/guides/images-vision#calculating-costs.  For other models the bound is a token
+for each square of 14 px, the finest patch of an open model's encoder (LLaVA-OneVision keeps each, Qwen2-VL merges
+four, https://arxiv.org/abs/2408.03326 and 2409.12191), but at least 3072: small pictures are made larger, and
+LLaVA-NeXT has 2880 tokens for any.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ TEMPLATE = 512
 """Tokens that a chat template may add to a conversation (a system prompt of its own, marks of roles and tools)."""
 PER_PART = 16
 
-FEWEST = 8192
-SQUARE = 28
-FACTOR = Decimal("2.5")
+FEWEST = 3072
+SQUARE = 14
 
 
 def worst(request: Request, prices: Prices, factor: Decimal = Decimal(1)) -> Usage:
@@ -58,7 +58,7 @@ def picture_tokens(picture: Picture, rule: PictureRule | None) -> int:
     if rule is not None and rule.patches is not None:
         factor, most = rule.patches
         return _up(factor * min(_squares(picture, 32), most)) + PER_PART
-    return max(FEWEST, _up(FACTOR * _squares(picture, SQUARE))) + PER_PART
+    return max(FEWEST, _squares(picture, SQUARE)) + PER_PART
 
 
 def _squares(picture: Picture, side: int) -> int:

@@ -210,7 +210,7 @@ class Chat:
 
     async def _send(self, turn: _Turn) -> Reply | Failed | OverBudget:
         exchange = turn.exchange
-        attempt = await self.books.begin(exchange)
+        attempt = await self.books.begin(exchange, retry=turn.failures > 0)
         if isinstance(attempt, Blocked):
             message = f"The limit of {attempt.limit} would be passed."
             return OverBudget(key=exchange.key, usage=Usage(retries=turn.failures), message=message)

@@ -4,7 +4,8 @@
     {"event": "ended", "id": ..., "status": 200, "input_tokens": 312, ..., "cost": "0.00061"}         what it was
     {"event": "lost", "id": ..., "problem": "TimeoutError"}                                           nobody knows
 
-An attempt that started and has not ended is open: the server may have answered and billed it.
+An attempt that started and has not ended is open: the server may have answered and billed it.  It stays so, whatever
+errors come when it is sent again, until it is answered.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ Round = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a round of a request.  The same attempt is sent again only when its fate is not known.
+    """One try at a round of a request, with its retries.
 
-    number: from 1; sent: how often it was sent so far; batch: the name of the batch that it is part of, or ""
+    number: from 1, one more for each time that it was given up
+    doubtful: whether the server may have answered it before, without the answer reaching us
+    batch: the name of the batch that it is part of, or ""
     """
 
     key: str
@@ -48,7 +51,7 @@ class Attempt:
     name: str
     model: str
     worst: Usage
-    sent: int = 1
+    doubtful: bool = False
     batch: str = ""
 
     @property
@@ -69,6 +72,9 @@ class State:
     tries: dict[Round, int] = field(default_factory=dict)
 
     def start(self, attempt: Attempt) -> None:
+        if attempt.doubtful:
+            # What was sent before and got no answer turns out to have been a retry.
+            self.spent += Usage(retries=1)
         self.open[attempt.id] = attempt
         self.tries[attempt.key, attempt.round] = attempt.number
 
@@ -81,8 +87,9 @@ class State:
 
 def started(attempt: Attempt) -> bytes:
     """The line before an attempt is sent, with the most that it can cost."""
-    fields = {"key": attempt.key, "round": attempt.round, "attempt": attempt.number, "sent": attempt.sent}
+    fields = {"key": attempt.key, "round": attempt.round, "attempt": attempt.number}
     fields |= {"name": attempt.name[:LONGEST_NAME], "model": attempt.model, "batch": attempt.batch}
+    fields |= {"doubtful": attempt.doubtful}
     return _line("started", attempt.id, fields | _amounts(attempt.worst))
 
 
@@ -133,11 +140,9 @@ def _apply(state: State, line: dict[str, Any], prices: Prices) -> None:
                 line["name"],
                 line["model"],
                 worst,
-                line["sent"],
+                line["doubtful"],
                 line["batch"],
             )
-            if attempt.sent > 1:
-                state.spent += Usage(retries=1)
             state.start(attempt)
         case "ended":
             attempt = state.open[line["id"]]
