@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +15,8 @@ import typer
 from mos.errors import UserError
 
 if TYPE_CHECKING:
-    from annotation.campaign.sync import Summary
+    from annotation.campaign.sync import Summary, Sync
+    from annotation.campaign.watch import Hints
     from annotation.studio import Studio
 
 
@@ -35,6 +39,18 @@ def sync(
         Path | None,
         typer.Option("--passwords", help="Make accounts for people who have none, with passwords kept in this file."),
     ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="HOST:PORT",
+            help="With --watch: hear from the server at once, by webhooks to this address; port 0 takes a free one.",
+        ),
+    ] = None,
+    listen_url: Annotated[
+        str | None,
+        typer.Option("--listen-url", help="Where the server reaches that, if not at http://HOST:PORT/hint."),
+    ] = None,
 ) -> None:
     """Bring the server and CORPUS/campaign up to date: file every answer, create every task that is due.
 
@@ -44,14 +60,19 @@ def sync(
 
         editfhf annotate sync my-corpus --data studio-data --passwords passwords.csv
 
+        editfhf annotate sync my-corpus --data studio-data --watch 60 --listen 127.0.0.1:0
+
         editfhf annotate sync my-corpus --url https://studio.example.org --watch 60
     """
     from annotation import interfaces
     from annotation.campaign.lock import locked
     from annotation.campaign.options import FOLDER, read_options
     from annotation.campaign.sync import Sync
-    from annotation.studio import NotReady, Studio, find, find_key
+    from annotation.campaign.watch import Hints
+    from annotation.studio import Studio, find, find_key
 
+    if listen is not None and watch is None:
+        raise UserError("--listen is for a sync that goes on: add --watch SECONDS.")
     options = read_options(corpus)
     if data is not None:
         found = find(data)
@@ -66,20 +87,58 @@ def sync(
         Sync(studio, corpus, interfaces.load, served if options.pictures is None else None) as running,
     ):
         if doubt := studio.doubt():
-            typer.echo(doubt, err=True)
+            _warn(doubt)
+        accounts = _Accounts(studio, corpus, passwords)
+
+        def look(heard: Collection[int] | None = None) -> None:
+            summary = running.run(heard)
+            _print(summary, corpus)
+            accounts.make(summary.strangers)
+
+        if watch is None:
+            look()
+        elif listen is None:
+            _watch(look, running, None, watch)
+        else:
+            with Hints(studio, listen, listen_url, _warn) as hints:
+                _watch(look, running, hints, watch)
+
+
+def _watch(look: Callable[[Collection[int] | None], None], running: Sync, hints: Hints | None, seconds: float) -> None:
+    """Look until Ctrl-C or SIGTERM; what goes wrong after it went well is said, and may be well the next time."""
+    from annotation.studio import NotReady
+
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    heard: Collection[int] | None = None
+    well = False
+    try:
         while True:
             try:
-                summary = running.run()
-                _print(summary, corpus)
-                if passwords is not None:
-                    _sign_up(studio, corpus, summary, passwords)
-            except NotReady as error:
-                if watch is None:
+                look(heard)
+                if hints is not None:
+                    hints.cover(running.projects)
+                well = True
+            except UserError as error:
+                if not well and not isinstance(error, NotReady):
                     raise
-                typer.echo(str(error), err=True)
-            if watch is None:
-                return
-            time.sleep(watch)
+                _warn(str(error))
+                heard = None
+            if hints is None:
+                time.sleep(seconds)
+            else:
+                heard = hints.wait(seconds)
+    except KeyboardInterrupt:
+        _warn("Stopped. Run it again to go on.")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _warn(sentence: str) -> None:
+    typer.echo(sentence, err=True)
 
 
 def _print(summary: Summary, corpus: Path) -> None:
@@ -87,6 +146,12 @@ def _print(summary: Summary, corpus: Path) -> None:
         made = ", ".join(f"{count} {stage}" for stage, count in summary.created.items()) or "none"
         typer.echo(f"{summary.filed} new answers. New tasks: {made}. New projects: {summary.projects}.")
         typer.echo("Pairs by step: " + ", ".join(f"{count} {step}" for step, count in sorted(summary.steps.items())))
+    for name in summary.fitted:
+        typer.echo(f"The project of {name} has the present interface now.")
+    for sentence in summary.misfits:
+        _warn(sentence)
+    if summary.doubled:
+        typer.echo(f"Removed {summary.doubled} tasks that were there twice and not begun.")
     for one in summary.set_aside:
         typer.echo(f"Set aside: {one.key} ({one.reason}): {one.message}", err=True)
     for note in summary.notes:
@@ -96,12 +161,32 @@ def _print(summary: Summary, corpus: Path) -> None:
         typer.echo(f"{corpus / 'campaign' / 'answers.jsonl'}: {len(summary.damaged)} broken lines ({lines}).", err=True)
 
 
-def _sign_up(studio: Studio, corpus: Path, summary: Summary, passwords: Path) -> None:
-    """Make accounts for the people who have none."""
-    from annotation.campaign.options import read_options
-    from annotation.studio import ensure_user, keep_password
+class _Accounts:
+    """Makes accounts for the people who have none, with passwords kept in a file; for nobody where there is no file."""
 
-    for person in read_options(corpus).people:
-        if person.person_id in summary.strangers:
-            ensure_user(studio, person.email, keep_password(passwords, person.email))
+    def __init__(self, studio: Studio, corpus: Path, passwords: Path | None) -> None:
+        self._studio = studio
+        self._corpus = corpus
+        self._passwords = passwords
+        self._refused: set[str] = set()
+
+    def make(self, strangers: Collection[str]) -> None:
+        """Sign up the people with these ids; whom the server refuses is named once."""
+        from annotation.campaign.options import read_options
+        from annotation.studio import NotReady, ensure_user, keep_password
+
+        if self._passwords is None or not strangers:
+            return
+        for person in read_options(self._corpus).people:
+            if person.person_id not in strangers or person.email in self._refused:
+                continue
+            password = keep_password(self._passwords, person.email)
+            try:
+                ensure_user(self._studio, person.email, password)
+            except NotReady:
+                raise
+            except UserError as error:
+                self._refused.add(person.email)
+                _warn(f"{person.person_id}: {error}")
+                continue
             typer.echo(f"Made an account for {person.person_id} ({person.email}).")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -243,10 +243,11 @@ class Studio:
         for hook in others:
             self._wire.delete(f"/api/webhooks/{hook['id']}/")
 
-    def remove_webhook(self, project_id: int, url: str) -> None:
-        """Have the server tell a URL nothing more of a project."""
-        for hook in self._webhooks(project_id, url):
-            self._wire.delete(f"/api/webhooks/{hook['id']}/")
+    def remove_webhooks(self, project_ids: Collection[int], header: str) -> None:
+        """Have the server tell nobody of these projects any more by webhooks that send a header of this name."""
+        for hook in _list(self._wire.get("/api/webhooks/")):
+            if hook.get("project") in project_ids and header in (hook.get("headers") or {}):
+                self._wire.delete(f"/api/webhooks/{hook['id']}/")
 
     def _webhooks(self, project_id: int, url: str) -> list[Any]:
         hooks = _list(self._wire.get("/api/webhooks/", project=project_id))

@@ -286,7 +286,7 @@ def test_work_on_the_real_server_is_a_hint_within_seconds(live: Live, listener: 
         # The server tells it a second time: one more look at most.
         post(listener.url, listener.headers(project), b'{"action": "ANNOTATION_CREATED"}')
         assert heard.rest() in ([], [{project}])
-        manager.remove_webhook(project, listener.url)
+        manager.remove_webhooks([project], SECRET)
 
 
 @pytest.mark.studio

@@ -287,7 +287,10 @@ def test_a_webhook_is_there_once_and_as_asked_for(live: Live, manager: Studio, p
                 False,
             )
             assert "ANNOTATION_UPDATED" in hook["actions"]
-        manager.remove_webhook(project, url)
+        manager.remove_webhooks([project], "X-Other")
+        manager.remove_webhooks([0], "X-EditFHF")
+        assert len(wire.get("/api/webhooks/", project=project)) == 1
+        manager.remove_webhooks([project], "X-EditFHF")
         assert wire.get("/api/webhooks/", project=project) == []
 
 
