@@ -19,6 +19,7 @@ from annotation.campaign.tasks import TaskKey, TaskSpec
 from annotation.predictions import no_flaw_results, rating_results, regional_results
 
 START = Since(0, "")
+TRAINING = "Training: the answer is filled in. Compare it with what you see, add what is left open, and submit it."
 
 
 def candidates(options: Options, since: Mapping[str, Since]) -> list[Person]:
@@ -107,7 +108,7 @@ def _training(key: TaskKey, one: GoldPair) -> TaskSpec:
 
 def _lesson(one: GoldPair) -> str:
     """What whoever trains reads: the explanation, what is wrong with every region, and the scores."""
-    lines = ["Training: the answer is filled in. Compare it with what you see, then submit it.", one.explanation]
+    lines = [TRAINING, one.explanation]
     for mark in one.truth.marks or ():
         words = (mark.kind, *((word or "").replace("_", " ") for word in (mark.flaw_type, mark.severity)))
         lines.append(": ".join(filter(None, (", ".join(filter(None, words)), mark.rationale))))
