@@ -10,13 +10,17 @@ from mos.errors import UserError
 
 IMAGES = "images"
 LOCAL = "/data/local-files/?d="
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+"""Of the files that are shown: the server tells browsers what a file is by its name, and they run an .svg."""
+
+_LIST = ", ".join(SUFFIXES)
 
 
 def link_pictures(corpus: Path, served: Path) -> Path:
     """Make `served` hold a link to a corpus's folder of pictures and nothing else; the path of the link.
 
     Label Studio serves files by their name under `served` and follows links, so one that leaves the folder is a
-    `UserError`: what it leads to would be shown to everybody.
+    `UserError`: what it leads to would be shown to everybody.  So is a file that by its name is no picture.
     """
     images = corpus / IMAGES
     if not images.is_dir():
@@ -29,6 +33,8 @@ def link_pictures(corpus: Path, served: Path) -> Path:
             path = Path(folder, name)
             if path.is_symlink() and not path.resolve().is_relative_to(target):
                 raise UserError(f"{path} is a link that leaves {images}. Put the file itself there.")
+            if name in files and not shown(path):
+                raise UserError(f"{path} is no picture: expected {_LIST} in what is shown to everybody. Move it away.")
     served.mkdir(mode=0o700, exist_ok=True)
     link = served / IMAGES
     draft = served / f".{IMAGES}"
@@ -36,6 +42,11 @@ def link_pictures(corpus: Path, served: Path) -> Path:
     draft.symlink_to(target, target_is_directory=True)
     draft.replace(link)
     return link
+
+
+def shown(path: PurePosixPath | Path) -> bool:
+    """Whether a file is a picture by its name."""
+    return path.suffix.lower() in SUFFIXES
 
 
 class Pictures:
@@ -56,7 +67,8 @@ class Pictures:
     def url(self, path: str) -> str:
         """The address of a picture by its path in the corpus, such as `images/a.png`; every odd character is encoded.
 
-        `UserError` when the path is not that of a file under the corpus's folder `images`, all links followed.
+        `UserError` when the path is not that of a picture (PNG, JPEG or WebP by its name) under the corpus's folder
+        `images`, all links followed.
         """
         parts = PurePosixPath(path).parts
         root = self._corpus / IMAGES
@@ -67,6 +79,8 @@ class Pictures:
         file = self._corpus.joinpath(*parts)
         if not file.resolve().is_relative_to(root):
             raise UserError(f"The picture {path!r} is a link that leaves {IMAGES}/. Put the file itself there.")
+        if not shown(file):
+            raise UserError(f"The picture {path!r} is none by its name: expected {_LIST}. Rename it.")
         if not file.is_file():
             raise UserError(f"There is no picture {path!r} in {self._corpus}. Restore it, or drop its pair.")
         if self._base is None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -116,6 +117,17 @@ def test_an_address_whose_user_was_deleted_is_gone_from_the_list(live: Live, man
     assert not can_log_in(live.server.url, "leaver@example.org", PASSWORD)
     with pytest.raises(UserError, match="cannot log in"):
         personal_token(live.server.url, "leaver@example.org", PASSWORD)
+
+
+def test_whose_account_was_deactivated_does_not_get_in(live: Live, manager: Studio) -> None:
+    ensure_user(manager, "resting@example.org", PASSWORD)
+    assert can_log_in(live.server.url, "resting@example.org", PASSWORD)
+    # Label Studio has no button for it: administrators do it in Django's own pages, which set this flag.
+    with closing(sqlite3.connect(live.server.data / "label_studio.sqlite3", timeout=30)) as database, database:
+        database.execute("UPDATE htx_user SET is_active = 0 WHERE email = 'resting@example.org'")
+    assert not can_log_in(live.server.url, "resting@example.org", PASSWORD)
+    with pytest.raises(UserError, match="the account is deactivated"):
+        personal_token(live.server.url, "resting@example.org", PASSWORD)
 
 
 def test_a_user_who_was_removed_from_the_organization_is_noticed(live: Live, manager: Studio) -> None:

@@ -64,6 +64,25 @@ def test_a_base_that_is_none_is_refused(corpus: Path, base: str) -> None:
         Pictures(corpus, base)
 
 
+ACTIVE = ["page.html", "drawing.svg", "PAGE.HTM", "page.png.xhtml", "note.txt", "picture", ".png"]
+
+
+@pytest.mark.parametrize("name", ACTIVE)
+def test_what_is_no_picture_by_its_name_is_not_shown(corpus: Path, tmp_path: Path, name: str) -> None:
+    (corpus / "images" / "deep" / name).write_bytes(b"<script>alert(1)</script>")
+    with pytest.raises(UserError, match=r"is none by its name: expected \.png, \.jpg"):
+        Pictures(corpus).url(f"images/deep/{name}")
+    with pytest.raises(UserError, match=r"is no picture: expected \.png, \.jpg"):
+        link_pictures(corpus, tmp_path / "served")
+
+
+@pytest.mark.parametrize("name", ["a.PNG", "a.jpg", "a.JPEG", "a.webp"])
+def test_pictures_of_every_kind_that_is_read_are_shown(corpus: Path, tmp_path: Path, name: str) -> None:
+    (corpus / "images" / name).write_bytes(b"picture")
+    assert Pictures(corpus).url(f"images/{name}").endswith(name)
+    assert link_pictures(corpus, tmp_path / "served")
+
+
 def test_a_server_is_given_the_pictures_alone(corpus: Path, tmp_path: Path) -> None:
     served = tmp_path / "served"
     for _ in range(2):
