@@ -6,38 +6,38 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from annotation.campaign.agreeing import agreement
 from annotation.campaign.answers import lead_time
 from annotation.campaign.archive import FILE as ARCHIVE
 from annotation.campaign.archive import Archive
+from annotation.campaign.handed_out import read_handed_out
+from annotation.campaign.hidden import scores_with_gold
 from annotation.campaign.options import FOLDER, Options, read_options
 from annotation.campaign.planner import PairState, Record, states
 from annotation.campaign.progress import Assigned, ProgressOptions, Submitted, progress, status_rows
-from annotation.campaign.quality import by_person, compare
 from annotation.campaign.record import RecordReader
-from annotation.campaign.status import Status
+from annotation.campaign.status import Row, Status
 from annotation.campaign.tasks import TaskKey
-
-IOU = 0.5
-"""Overlap at which two annotators drew the same box, for the agreement that is shown."""
 
 
 def look(corpus: Path, now: datetime) -> Status:
     """The status of the campaign in a corpus at `now` (with a zone), as the last sync left it."""
     options = read_options(corpus)
+    handed = read_handed_out(corpus / FOLDER)
     with archive_copy(corpus) as archive:
-        record, aside = RecordReader(corpus, archive).read(options)
+        record, aside = RecordReader(corpus, archive).read(options, handed)
         where = list(states(record))
-        done = frozenset(key for work in record.work.values() for key in work.done)
-        submitted = list(_submitted(archive, record, done))
+        submitted = list(_submitted(archive, record))
         damaged = len(archive.damaged)
-    found = progress(
-        _assigned(where, submitted), submitted, now, ProgressOptions(), _agreement(record), _to_come(where, options)
-    )
+    agreeing, figures = agreement(record, where)
+    assigned = _assigned(where, submitted, record, handed)
+    found = progress(assigned, submitted, now, ProgressOptions(), agreeing, _to_come(where, options))
     notes = [f"{stage.stage}: {stage.to_come:,} more tasks are to come." for stage in found.stages if stage.to_come]
     if damaged:
         notes.append(f"{damaged} lines of {FOLDER}/{ARCHIVE} cannot be read. Restore them from a back-up.")
@@ -45,11 +45,12 @@ def look(corpus: Path, now: datetime) -> Status:
         options.name,
         now.astimezone(UTC).isoformat(timespec="seconds"),
         max((answer.at for answer in submitted), default=None) or None,
-        status_rows(found),
+        _with_gold(status_rows(found), record),
         sum(state.step is None for state in where),
         len(where),
         dict(Counter(one.reason for one in aside)),
         notes,
+        figures,
     )
 
 
@@ -65,14 +66,15 @@ def archive_copy(corpus: Path) -> Iterator[Archive]:
             yield archive
 
 
-def _submitted(archive: Archive, record: Record, done: frozenset[TaskKey]) -> Iterator[Submitted]:
+def _submitted(archive: Archive, record: Record) -> Iterator[Submitted]:
     """Every state of every answer to a task of the campaign."""
-    pairs = {pair.pair_id for pair in record.pairs}
+    done = {key for works in (record.work, record.gold_work) for work in works.values() for key in work.done}
     people = {person.person_id for person in record.options.people}
-    stages = {need.stage for need in record.options.needs()}
+    stages = {need.stage for need in record.options.needs()} | {"qualification"}
+    shown = record.shown
     for text in archive.known_keys():
         key = TaskKey.parse(text)
-        if key is None or key.pair_id not in pairs or key.person_id not in people or key.stage not in stages:
+        if key is None or key.pair_id not in shown or key.person_id not in people or key.stage not in stages:
             continue
         for history in archive.versions(text).values():
             for _, version in history:
@@ -81,11 +83,31 @@ def _submitted(archive: Archive, record: Record, done: frozenset[TaskKey]) -> It
                     yield Submitted(key.stage, key.person_id, key.pair_id, at, seconds, key.round, key in done)
 
 
-def _assigned(where: Iterable[PairState], submitted: Iterable[Submitted]) -> set[Assigned]:
-    """Tasks that should be on the server now, and those to which something was submitted."""
+def _assigned(
+    where: Iterable[PairState], submitted: Iterable[Submitted], record: Record, handed: Mapping[str, str]
+) -> set[Assigned]:
+    """Tasks that are or should be on the server, and those to which something was submitted."""
+    active = {person.person_id for person in record.options.people if person.active}
+    stages = {need.stage for need in record.options.needs()} | {"qualification"}
+    shown = record.shown
     keys = {spec.key for state in where for spec in state.wanted}
-    waiting = {Assigned(key.stage, key.person_id, key.pair_id, "", key.round) for key in keys}
-    return waiting | {Assigned(one.stage, one.person_id, one.pair_id, "", one.round) for one in submitted}
+    # Who left does nothing of what they still have.
+    keys |= {key for key in record.existing if key.person_id in active and key.pair_id in shown and key.stage in stages}
+    tasks = {Assigned(key.stage, key.person_id, key.pair_id, handed.get(str(key), ""), key.round) for key in keys}
+    told = {(one.stage, one.person_id, one.pair_id, one.round) for one in tasks}
+    return tasks | {
+        Assigned(one.stage, one.person_id, one.pair_id, "", one.round)
+        for one in submitted
+        if (one.stage, one.person_id, one.pair_id, one.round) not in told
+    }
+
+
+def _with_gold(rows: Iterable[Row], record: Record) -> list[Row]:
+    found: dict[tuple[str, str], float | None] = {
+        (stage, one.person_id): one.share
+        for stage, one in scores_with_gold(record.options, record.gold, record.gold_work, record.since)
+    }
+    return [replace(row, gold=found.get((row.stage, row.person))) for row in rows]
 
 
 def _to_come(where: Iterable[PairState], options: Options) -> Mapping[str, int]:
@@ -97,14 +119,6 @@ def _to_come(where: Iterable[PairState], options: Options) -> Mapping[str, int]:
             later = options.steps[options.steps.index(state.step) + 1 :]
             found.update({step: count[step] for step in later})
     return found
-
-
-def _agreement(record: Record) -> dict[tuple[str, str], float]:
-    """F1 of each annotator's boxes with those of the others on the same pairs."""
-    marked = [annotation for work in record.work.values() for annotation in work.regional]
-    heights = {pair_id: height for pair_id, (_, height) in record.sizes.items()}
-    people = by_person(marked, compare(marked, heights, (IOU,)), {})
-    return {("regional", one.person_id): f1 for one in people for f1 in one.f1 if f1 is not None}
 
 
 def _when(annotation: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from annotation.campaign.answers import SetAside
 from annotation.campaign.archive import FILE as ARCHIVE
 from annotation.campaign.archive import Archive
+from annotation.campaign.handed_out import HandedOut
 from annotation.campaign.lock import locked
 from annotation.campaign.options import FOLDER, Stage, read_options
 from annotation.campaign.passing import pass_list
@@ -113,6 +114,8 @@ class Sync:
         self._reader = Reader(server, self._archive, now)
         self._records = RecordReader(corpus, self._archive)
         self._aside = SetAsideFile(corpus / FOLDER)
+        self._handed_out = HandedOut(corpus / FOLDER)
+        self._now = now
 
     def __enter__(self) -> Sync:
         return self
@@ -143,6 +146,7 @@ class Sync:
         record, found = self._records.read(self._options, names)
         where = list(states(record))
         made, created = self._create(in_order(record, where), record)
+        self._handed_out.note(self._reader.keys(), self._now())
         steps = dict(Counter[str](state.step or "done" for state in where))
         strange, damaged = self._strangers(), tuple(self._archive.damaged)
         told, self._told = self._told, pass_list(record).notes

@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from annotation.campaign.status import Row, Status, by_stage, ordered, total
+from annotation.campaign.status import Figure, Row, Status, by_stage, ordered, total
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-COLUMNS = ("stage", "person", "done", "left", "tasks/h", "agreement", "stuck", "ends")
+COLUMNS = ("stage", "person", "done", "left", "tasks/h", "agreement", "gold", "stuck", "ends")
 LEFT = ("stage", "person", "stuck")
 
 
@@ -26,6 +26,7 @@ def drawn(status: Status) -> Group:
 
     lines = [
         Text(f"{status.finished:,} of {status.pairs:,} pairs went through every step. {_heard(status)}"),
+        *(Text(_plain(_sentence(figure))) for figure in status.figures),
         *(Text(f"Set aside: {number:,} {_plain(reason)}") for reason, number in sorted(status.set_aside.items())),
         *(Text(_plain(note), style="yellow") for note in status.notes),
     ]
@@ -38,19 +39,26 @@ def _table(status: Status) -> Table:
 
     table = Table(title=Text(_plain(status.name)), title_justify="left")
     for name in COLUMNS:
-        table.add_column(name, justify="left" if name in LEFT else "right")
+        if name != "gold" or status.has_gold:
+            table.add_column(name, justify="left" if name in LEFT else "right")
     sums = {row.stage: row for row in by_stage(status.rows)}
     for stage, people in groupby(ordered(status.rows), key=lambda row: row.stage):
-        table.add_row(*_cells(sums[stage], stage.replace("_", " "), "everybody"), style="bold")
+        table.add_row(*_cells(sums[stage], stage.replace("_", " "), "everybody", status.has_gold), style="bold")
         for row in people:
-            table.add_row(*_cells(row, "", row.person), style="red" if row.stuck else None)
+            table.add_row(*_cells(row, "", row.person, status.has_gold), style="red" if row.stuck else None)
         table.add_section()
     if len(sums) > 1:
-        table.add_row(*_cells(total(status.rows), "all", "everybody"), style="bold")
+        table.add_row(*_cells(total(status.rows), "all", "everybody", status.has_gold), style="bold")
     return table
 
 
-def _cells(row: Row, stage: str, person: str) -> list[Text]:
+def _sentence(figure: Figure) -> str:
+    return (
+        f"{figure.stage.replace('_', ' ').capitalize()}: {figure.what}: {figure.text} ({figure.of:,} {figure.things})."
+    )
+
+
+def _cells(row: Row, stage: str, person: str, gold: bool) -> list[Text]:
     from rich.text import Text
 
     values = (
@@ -59,11 +67,16 @@ def _cells(row: Row, stage: str, person: str) -> list[Text]:
         f"{row.done:,}/{row.assigned:,}",
         f"{row.left:,}",
         "" if row.per_hour is None else f"{row.per_hour:.1f}",
-        "" if row.agreement is None else f"{100 * row.agreement:.0f} %",
+        _percent(row.agreement),
+        *([_percent(row.gold)] if gold else []),
         row.stuck or "",
         row.ends or "",
     )
     return [Text(_plain(value)) for value in values]
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
 
 
 def _heard(status: Status) -> str:

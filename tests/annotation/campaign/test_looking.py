@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from annotation.campaign.handed_out import read_handed_out
 from annotation.campaign.lock import locked
 from annotation.campaign.looking import look
-from annotation.campaign.status import total
+from annotation.campaign.options import read_options, write_options
+from annotation.campaign.status import Status, total
+from annotation.campaign.status_page import render
+from annotation.campaign.sync import sync_once
 from annotation.commands import app
+from annotation.commands.status_table import drawn
+from annotation.predictions import rating_results
+from annotation.records import DIMENSIONS
+from annotation.studio.client import User
 from mos.errors import UserError
-from tests.annotation.campaign.fake_studio import FakeStudio
+from tests.annotation.campaign.fake_studio import FakeStudio, any_interface
 from tests.annotation.campaign.people_at_work import respond
-from tests.annotation.campaign.pilot import NUMBER, ROLES, SIZE, corpus_of, everybody_works, sync, to_the_end
+from tests.annotation.campaign.pilot import NUMBER, ROLES, SIZE, corpus_of, everybody_works, owner, sync, to_the_end
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -135,3 +146,91 @@ def test_a_mistake_is_one_sentence(corpus: Path, more: list[str], said: str) -> 
 def test_a_corpus_without_a_campaign_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no campaign in"):
         look(tmp_path, NOW)
+
+
+def later(**since: float) -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(**since)
+
+
+def sync_at(studio: FakeStudio, corpus: Path, moment: datetime) -> None:
+    sync_once(studio, corpus, any_interface, Path("/served/images"), lambda: moment.isoformat())
+
+
+def test_who_never_began_is_stuck_two_days_after_their_tasks_came(corpus: Path, studio: FakeStudio) -> None:
+    sync_at(studio, corpus, later())
+    for task in studio.everything():
+        if "/ann/" in task["data"]["key"]:
+            studio.submit(task, NUMBER["ann"], respond(task, SIZE))
+    sync_at(studio, corpus, later(hours=1))
+    assert {row.stuck for row in look(corpus, later(hours=47)).rows} == {None}
+    stuck = {row.person: row.stuck for row in look(corpus, later(hours=50)).rows}
+    assert stuck == {"ann": None, "bob": "nothing for 50 hours", "cat": "nothing for 50 hours"}
+
+
+def test_a_task_is_noted_once_whatever_was_cut_off(corpus: Path, studio: FakeStudio) -> None:
+    sync_at(studio, corpus, later())
+    path = corpus / "campaign" / "handed_out.jsonl"
+    first = read_handed_out(corpus / "campaign")
+    assert sorted(first) == studio.task_keys()
+    path.write_bytes(path.read_bytes()[:-20])
+    sync_at(studio, corpus, later(hours=1))
+    sync_at(studio, corpus, later(hours=2))
+    again = read_handed_out(corpus / "campaign")
+    assert sorted(again) == studio.task_keys()
+    assert sum(again[key] != first[key] for key in first) == 1
+    assert len(path.read_text().splitlines()) == len(first) + 1
+
+
+def test_who_left_has_nothing_left(corpus: Path, studio: FakeStudio) -> None:
+    sync(studio, corpus)
+    options = read_options(corpus)
+    people = [person.model_copy(update={"active": person.person_id != "ann"}) for person in options.people]
+    people.append(options.people[0].model_copy(update={"person_id": "new", "email": "new@x.org"}))
+    write_options(corpus, options.model_copy(update={"people": tuple(people)}), force=True)
+    studio.accounts.append(User(99, "new@x.org"))
+    sync(studio, corpus)
+    assert {(row.person, row.left) for row in look(corpus, NOW).rows} == {("new", 2), ("bob", 2), ("cat", 2)}
+
+
+def test_reviewers_and_raters_agree_as_far_as_they_do(corpus: Path, studio: FakeStudio) -> None:
+    to_the_end(studio, lambda: sync(studio, corpus))
+    status = look(corpus, NOW)
+    # The first reviewer writes, the second revises, the third and the first agree: four words, two rounds.
+    shares = [row.agreement for row in status.rows if row.stage == "textual" and row.agreement is not None]
+    assert sum(shares) / len(shares) == pytest.approx(2 / 3)
+    figures = {(one.stage, one.what): (one.value, one.of) for one in status.figures}
+    assert figures["textual", "texts agreed on in the first round"] == (0.0, 2)
+    assert figures["textual", "rounds of a text"] == (2.0, 2)
+    assert figures["textual", "texts that went to the expert"] == (0.0, 2)
+    assert figures["regional", "F1 of the boxes of two annotators, IoU 0.5"] == (1.0, 2)
+    assert [what for stage, what in figures if stage == "scoring"] == [
+        f"Krippendorff's alpha of {name.replace('_', ' ')}" for name in DIMENSIONS
+    ]
+
+
+def test_alpha_is_that_of_the_latest_scores(corpus: Path, studio: FakeStudio) -> None:
+    to_the_end(studio, lambda: sync(studio, corpus))
+    scoring = [task for task in studio.everything() if task["data"]["key"].startswith("scoring/")]
+    for task in scoring:
+        score = 1.0 if task["data"]["pair_id"] == "p0" else 5.0
+        results = rating_results(dict.fromkeys(DIMENSIONS, score), [])
+        studio.edit(task, task["annotations"][0], owner(task), results)
+    sync(studio, corpus)
+    assert [one.value for one in look(corpus, NOW).figures if one.stage == "scoring"] == [1.0, 1.0, 1.0]
+
+
+def shown(status: Status) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(drawn(status))
+    return console.file.getvalue()
+
+
+def test_gold_is_a_column_once_somebody_met_it(corpus: Path) -> None:
+    status = look(corpus, NOW)
+    assert not status.has_gold
+    gold = replace(status, rows=[replace(status.rows[0], gold=0.75), *status.rows[1:]])
+    for text, heading in ((render(gold), ">Gold</th>"), (shown(gold), "gold")):
+        assert "75 %" in text
+        assert heading in text
+    assert ">Gold</th>" not in render(status)
+    assert "gold" not in shown(status)

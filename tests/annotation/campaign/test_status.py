@@ -184,6 +184,7 @@ def test_a_program_gets_rows_and_sums() -> None:
         "agreement": 0.6,
         "stuck": "nothing for 4 days",
         "ends": "2026-03-09",
+        "gold": None,
     }
     assert [row["stage"] for row in values["stages"]] == ["regional", "expert", "scoring"]
     assert (values["total"]["done"], values["finished"], values["set_aside"]) == (45, 3, {"wrong_person": 2})
