@@ -7,6 +7,7 @@
 `Chat` asks one by one, `run_batch` through the Batch API; both keep the same cache, ledger and budget in the folder.
 """
 
+from editfhf.chat.batch import BatchOptions, run_batch
 from editfhf.chat.client import Chat
 from editfhf.chat.connection import KEY_VARIABLE, URL_VARIABLE, Connection, find_connection
 from editfhf.chat.outcomes import (
@@ -30,6 +31,7 @@ __all__ = [
     "KEY_VARIABLE",
     "URL_VARIABLE",
     "Answer",
+    "BatchOptions",
     "Chat",
     "Connection",
     "Failed",
@@ -48,5 +50,6 @@ __all__ = [
     "Truncated",
     "Usage",
     "find_connection",
+    "run_batch",
     "shipped",
 ]

@@ -87,6 +87,14 @@ class Books:
         last = self._state.tries.get((key, number))
         return self._state.open.get(ledger.Attempt(key, number, last, "", "", Usage()).id) if last else None
 
+    def open_attempt_of(self, name: str) -> Attempt | None:
+        """The attempt with an id, if it is not settled yet."""
+        return self._state.open.get(name)
+
+    def open_in(self, batch: str) -> dict[str, Attempt]:
+        """The attempts of a batch that are not settled yet, by id."""
+        return {name: attempt for name, attempt in self._state.open.items() if attempt.batch == batch}
+
     async def begin(self, exchange: Exchange, retry: bool = False) -> Attempt | Blocked:
         """Set the worst case aside, waiting for what is in flight if need be, and announce the attempt in the ledger.
 
@@ -174,6 +182,10 @@ class Books:
         """The same for a process that is about to end: the ledger says already that the attempt started."""
         self.budget.hold(attempt.id)
         self._freed.set()
+
+    def withdraw(self, attempt: Attempt) -> None:
+        """Undo `admit` for what was never announced in the ledger."""
+        self._end(attempt, Usage(), answered=False)
 
     def presume(self, attempt: Attempt, status: int) -> bytes:
         """Count an attempt at its worst, once and for all; the line that is to be written."""

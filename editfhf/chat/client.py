@@ -99,6 +99,11 @@ class Chat:
         self.retries.stop()
 
     @property
+    def stopped(self) -> bool:
+        """Whether `drain` was called."""
+        return self._stopped
+
+    @property
     def usage(self) -> Usage:
         """What the ledger counts, earlier runs included; without what is in flight."""
         return self.books.budget.spent

@@ -28,11 +28,11 @@ CREATE TABLE IF NOT EXISTS replies (
     PRIMARY KEY (key, round)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches (
-    name TEXT PRIMARY KEY, state TEXT NOT NULL, file_id TEXT, batch_id TEXT, lines INTEGER NOT NULL
+    name TEXT PRIMARY KEY, state TEXT NOT NULL, file_id TEXT, batch_id TEXT
 );
 CREATE TABLE IF NOT EXISTS batch_lines (
     batch TEXT NOT NULL, attempt TEXT NOT NULL, key TEXT NOT NULL, round INTEGER NOT NULL,
-    offset INTEGER NOT NULL, size INTEGER NOT NULL, worst TEXT NOT NULL,
+    offset INTEGER NOT NULL, size INTEGER NOT NULL,
     PRIMARY KEY (batch, attempt)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS batch_lines_by_key ON batch_lines (key);

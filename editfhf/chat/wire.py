@@ -21,7 +21,9 @@ T = TypeVar("T")
 
 COMPLETIONS = "/chat/completions"
 MAX_BODY = 64 << 20
-"""Bytes of the largest answer that is read."""
+"""Bytes of the largest answer that is read into memory."""
+MAX_FILE = 4 << 30
+"""Bytes of the largest file that is fetched to the disk."""
 CONNECT_TIMEOUT = 10.0
 
 
@@ -129,17 +131,19 @@ async def _bound(response: httpx2.Response) -> None:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise TooLong
     if isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _Bounded(response.stream)
+        fetched = response.request.method == "GET" and response.request.url.path.endswith("/content")
+        response.stream = _Bounded(response.stream, MAX_FILE if fetched else MAX_BODY)
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """The bytes of an answer, up to `MAX_BODY`."""
+    """The bytes of an answer, up to a limit."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
         self._stream = stream
+        self._most = most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = MAX_BODY
+        left = self._most
         async for chunk in self._stream:
             left -= len(chunk)
             if left < 0:
