@@ -60,6 +60,7 @@ class FaultServer:
                 web.post("/v1/files", self._take_file),
                 web.get("/v1/files/{id}", self._show_file),
                 web.get("/v1/files/{id}/content", self._give_file),
+                web.delete("/v1/files/{id}", self._drop_file),
                 web.post("/v1/batches", self._open_batch),
                 web.get("/v1/batches", self._list_batches),
                 web.get("/v1/batches/{id}", self._show_batch),
@@ -72,6 +73,7 @@ class FaultServer:
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """The key first; then one shape for every error."""
         sent = request.headers.get("Authorization", "")
+        self.bill.visit(f"{request.method} {request.path}")
         try:
             if sent != f"Bearer {self.key}":  # the real server's message shows the key, so this one shows all of it
                 raise Refusal(401, f"Incorrect API key provided: {sent}.", "invalid_api_key")
@@ -171,6 +173,11 @@ class FaultServer:
 
     async def _give_file(self, request: web.Request) -> web.Response:
         return web.Response(body=self.desk.files[self._stored(request)], content_type="application/octet-stream")
+
+    async def _drop_file(self, request: web.Request) -> web.Response:
+        name = self._stored(request)
+        self.desk.files[name] = b""
+        return web.json_response({"id": name, "object": "file", "deleted": True})
 
     def _stored(self, request: web.Request) -> str:
         name = request.match_info["id"]

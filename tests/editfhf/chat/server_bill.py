@@ -10,6 +10,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS arrival (key TEXT, digest TEXT, fault TEXT, retry TEXT, at REAL);
 CREATE TABLE IF NOT EXISTS charge (
     channel TEXT, key TEXT, digest TEXT, model TEXT, input INTEGER, cached INTEGER, output INTEGER, fault TEXT);
+CREATE TABLE IF NOT EXISTS visit (what TEXT);
 CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, digest TEXT, body TEXT);
 """
 
@@ -42,6 +43,13 @@ class Bill:
 
     def arrive(self, key: str | None, digest: str, fault: str, retry: str | None, at: float) -> None:
         self._open.execute("INSERT INTO arrival VALUES (?,?,?,?,?)", (key, digest, fault, retry, at))
+
+    def visit(self, what: str) -> None:
+        self._open.execute("INSERT INTO visit VALUES (?)", (what,))
+
+    def visits(self) -> list[str]:
+        """Method and path of everything that anybody asked of the server, in order."""
+        return [what for (what,) in self._open.execute("SELECT what FROM visit ORDER BY rowid")]
 
     def charge(self, channel: str, key: str | None, digest: str, model: str, usage: dict[str, int], fault: str) -> None:
         counts = (usage["input"], usage["cached"], usage["output"])
