@@ -105,7 +105,7 @@ class Sync:
         self._interface = interface
         self._served = served
         self._ready: set[int] = set()
-        self._unfit: set[tuple[int, str, str]] = set()
+        self._unfit: set[str] = set()
         self._state: object = None
         self._summary = Summary()
         self._told: tuple[str, ...] = ()
@@ -175,18 +175,19 @@ class Sync:
                 continue
             if stage not in wanted:
                 wanted[stage] = self._interface(stage)
-            change = project.project_id, project.label_config, wanted[stage]
-            if project.label_config == wanted[stage] or change in self._unfit:
+            if project.label_config == wanted[stage]:
                 continue
             try:
                 self._server.update_label_config(project.project_id, wanted[stage])
                 fitted.append(name)
             except Refused as error:
-                self._unfit.add(change)
-                misfits.append(
+                sentence = (
                     f"The project of {name} keeps another interface than ours, because work in it does not fit ours: "
                     f"{error} Delete those annotations on the server (the archive keeps them) and sync again."
                 )
+                if sentence not in self._unfit:
+                    misfits.append(sentence)
+                self._unfit.add(sentence)
         return tuple(fitted), tuple(misfits)
 
     def _create(self, specs: list[TaskSpec], record: Record) -> tuple[int, dict[str, int]]:
