@@ -38,9 +38,7 @@ def look(corpus: Path, now: datetime) -> Status:
     agreeing, figures = agreement(record, where)
     assigned = _assigned(where, submitted, record, handed)
     found = progress(assigned, submitted, now, ProgressOptions(), agreeing, _to_come(where, options))
-    notes = [f"{stage.stage}: {stage.to_come:,} more tasks are to come." for stage in found.stages if stage.to_come]
-    if damaged:
-        notes.append(f"{damaged} lines of {FOLDER}/{ARCHIVE} cannot be read. Restore them from a back-up.")
+    notes = [f"{damaged} lines of {FOLDER}/{ARCHIVE} cannot be read. Restore them from a back-up."] if damaged else []
     return Status(
         options.name,
         now.astimezone(UTC).isoformat(timespec="seconds"),
@@ -51,6 +49,7 @@ def look(corpus: Path, now: datetime) -> Status:
         dict(Counter(one.reason for one in aside)),
         notes,
         figures,
+        {stage.stage: stage.to_come for stage in found.stages if stage.to_come},
     )
 
 

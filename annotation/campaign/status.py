@@ -67,7 +67,7 @@ class Status:
     at: ISO time of the reading; heard: ISO time of the last thing that anybody submitted, None when nothing was
     rows: one for each stage and person; finished, pairs: pairs that went through every step, and all of them
     set_aside: how many submitted things do not count, by reason; notes: sentences for the manager
-    figures: what else is known of the stages
+    figures: what else is known of the stages; to_come: by stage, tasks that no pair has come to yet
     """
 
     name: str
@@ -79,6 +79,7 @@ class Status:
     set_aside: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
     figures: Sequence[Figure] = ()
+    to_come: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def has_gold(self) -> bool:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 TEMPLATE = "status.html"
 EXTRA = (
     ".tile b{font-size:25px;white-space:nowrap}tbody th{font-weight:550}"
-    "progress{width:120px;height:9px;accent-color:var(--accent)}"
+    "progress{width:120px;height:9px;accent-color:var(--accent)}tbody th{min-width:9em}"
+    "@media (max-width:520px){.tiles{grid-template-columns:1fr 1fr}.tile b{font-size:21px}}"
 )
 
 # Control characters are no text, and a lone surrogate cannot be written; tab and line feed stay.

@@ -26,6 +26,10 @@ def drawn(status: Status) -> Group:
 
     lines = [
         Text(f"{status.finished:,} of {status.pairs:,} pairs went through every step. {_heard(status)}"),
+        *(
+            Text(_plain(f"To come: {count:,} {stage.replace('_', ' ')} tasks"))
+            for stage, count in status.to_come.items()
+        ),
         *(Text(_plain(_sentence(figure))) for figure in status.figures),
         *(Text(f"Set aside: {number:,} {_plain(reason)}") for reason, number in sorted(status.set_aside.items())),
         *(Text(_plain(note), style="yellow") for note in status.notes),

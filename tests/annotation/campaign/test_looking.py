@@ -49,11 +49,9 @@ def test_before_the_first_sync_everything_is_left(corpus: Path) -> None:
         ("regional", name, 0, 2) for name in ("ann", "bob", "cat")
     ]
     assert (status.heard, status.finished, status.pairs) == (None, 0, 2)
-    assert status.notes == [
-        "expert: 2 more tasks are to come.",
-        "textual: 6 more tasks are to come.",
-        "scoring: 4 more tasks are to come.",
-    ]
+    assert (status.notes, status.to_come) == ([], {"expert": 2, "textual": 6, "scoring": 4})
+    assert "To come: 6 textual tasks" in shown(status)
+    assert "To come: 2 expert, 6 textual, 4 scoring." in render(status)
     assert not (corpus / "campaign" / "answers.jsonl").exists()
 
 
