@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
@@ -101,7 +101,7 @@ class Archive:
         """
         offset = self._stream.seek(0, os.SEEK_END)
         lines: list[bytes] = []
-        for version in versions:
+        for version in map(_shallow, versions):
             digest = version.digest
             latest = self.latest(version.key, version.annotation_id)
             known = latest is None or latest.author is not None or version.author is None
@@ -207,6 +207,33 @@ def editor_of(annotation: Mapping[str, Any], authors: Mapping[int, str], manager
     if not isinstance(changed_by, int) or changed_by in (annotation.get("completed_by"), manager_id):
         return None
     return authors.get(changed_by, f"user {changed_by}")
+
+
+def _shallow(version: Version) -> Version:
+    """The version, with null for what is nested too deeply to be written, in this file or in an export.
+
+    Nothing that an interface of ours writes is nested in more than five others; orjson reads 1,024 and writes 254.
+    """
+    try:
+        orjson.dumps([[[[version.annotation, version.data]]]])
+    except TypeError:
+        return replace(
+            version, annotation=_without_depths(version.annotation), data=_without_depths(version.data) or {}
+        )
+    return version
+
+
+def _without_depths(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    if values is None:
+        return None
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            orjson.dumps([[[[[[value]]]]]])
+            kept[name] = value
+        except TypeError:
+            kept[name] = None
+    return kept
 
 
 def _parsed(line: bytes) -> Version | None:

@@ -20,6 +20,7 @@ from annotation.campaign.record import RecordReader
 from annotation.predictions import regional_results
 from annotation.records import Box, Disk, Mark, Place, RegionalAnnotation
 from tests.annotation.campaign.fake_studio import FakeStudio
+from tests.annotation.campaign.people_at_work import respond
 from tests.annotation.campaign.pilot import NUMBER, ROLES, SIZE, corpus_of, owner, sync, to_the_end
 from tests.annotation.untidy_exports import MORE, drawn
 
@@ -165,3 +166,18 @@ def test_a_turned_picture_is_measured_as_it_is_shown(tmp_path: Path, studio: Fak
         [found] = export.regional(task, PLACE, (40, 64), lambda _: None)
         assert found.marks[0].box == pytest.approx(tuple(mark.box), abs=1e-9)
         assert found.marks[0].disks[0] == pytest.approx(tuple(mark.disks[0]), abs=1e-9)
+
+
+@pytest.mark.parametrize("depth", [240, 248, 249, 250, 251, 252, 253, 254, 255, 300])
+def test_an_answer_that_is_nested_too_deeply_stops_neither_sync_nor_export(
+    tmp_path: Path, studio: FakeStudio, depth: int
+) -> None:
+    corpus = corpus_of(tmp_path / "corpus", 1)
+    sync(studio, corpus)
+    deep = orjson.loads("[" * depth + "]" * depth)
+    for task in studio.everything():
+        studio.submit(task, owner(task), [*respond(task, SIZE), {"value": deep}])
+    sync(studio, corpus)
+    assert export_campaign(corpus).pairs == 1
+    to_the_end(studio, lambda: sync(studio, corpus))
+    assert export_campaign(corpus).finished == 1
