@@ -111,16 +111,16 @@ def read_gold(corpus: Path, pairs: Sequence[Pair], options: Options) -> Gold:
         _check_use(Gold(), options, path)
         return Gold()
     known = {pair.pair_id: pair for pair in pairs}
-    lines: dict[str, _Line] = {}
+    names: set[str] = set()
     found: list[tuple[_Line, GoldPair]] = []
     for row, data in jsonlines.read(path, FILE, _refuse):
         try:
             line = _Line.model_validate(data)
         except ValidationError as error:
             raise UserError(f"{FILE}, line {row}: {_sentence(error)}") from None
-        if line.pair_id in lines:
+        if line.pair_id in names:
             raise UserError(f"{FILE}, line {row}: the pair {line.pair_id!r} is there already. Each has one line.")
-        lines[line.pair_id] = line
+        names.add(line.pair_id)
         found.append((line, _gold_pair(corpus, line, known.get(line.pair_id), row, options)))
     count = 1 + max((line.attempt for line, _ in found if line.set == "attempt"), default=-1)
     gold = Gold(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 from annotation.campaign.beside import record_beside
 from annotation.campaign.export import export_campaign
+from annotation.campaign.looking import look
 from annotation.campaign.passing import pass_list
 from annotation.campaign.prompt_check import VERDICTS, Check, Verdict, settled, waits
+from annotation.campaign.status import by_stage
 from tests.annotation.campaign.fake_studio import FakeStudio
 from tests.annotation.campaign.people_at_work import respond, verdict
 from tests.annotation.campaign.pilot import SIZE, corpus_of, sync
@@ -107,6 +110,9 @@ def test_a_dropped_pair_goes_no_further_and_a_doubtful_one_waits(corpus: Path, s
     assert sync(studio, corpus).created == {"scoring": 2}
     answer(studio, WORDS)
     assert sync(studio, corpus).steps == {"done": 2, "dropped": 1}
+    status = look(corpus, datetime(2026, 1, 2, tzinfo=UTC))
+    assert (status.finished, status.pairs) == (2, 3)
+    assert {row.stage: row.left for row in by_stage(status.rows)} == {"prompt_check": 0, "scoring": 0}
 
 
 def test_the_outcomes_are_written_with_everybodys_words(corpus: Path, studio: FakeStudio) -> None:
