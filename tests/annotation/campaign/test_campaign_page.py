@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from annotation.campaign.gold import GoldOptions
 from annotation.campaign.options import STEPS, Options
+from annotation.campaign.qualification import QualificationOptions
 from annotation.flaws import definitions
 from annotation.interfaces.keys import KEYS
 
@@ -33,6 +36,12 @@ def test_every_option_is_there_with_its_default_and_meaning(name: str) -> None:
     [[_, default, meaning]] = rows(f"`{name}`")
     assert default == ("" if field.is_required() else f"`{shown(field.default)}`")
     assert meaning == field.description or not field.description
+
+
+@pytest.mark.parametrize(("section", "options"), [("qualification", QualificationOptions), ("gold", GoldOptions)])
+def test_the_sections_show_their_defaults(section: str, options: type[QualificationOptions | GoldOptions]) -> None:
+    [block] = re.findall(rf"```yaml\n{section}:\n(.*?)```", PAGE, re.DOTALL)
+    assert options.model_validate(yaml.safe_load(block)) == options()
 
 
 def test_every_step_is_there() -> None:
