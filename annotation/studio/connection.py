@@ -7,6 +7,7 @@ doubles the tasks of an import.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -168,6 +169,11 @@ class Connection:
         try:
             return orjson.loads(response.content)
         except orjson.JSONDecodeError:
+            pass
+        try:
+            # Label Studio stores whatever number it is sent, also one that orjson has no room for.
+            return json.loads(response.content, parse_int=_number)
+        except (ValueError, RecursionError):
             raise UserError(
                 f"What answers at {self.url} is not Label Studio: expected JSON. Check the address."
             ) from None
@@ -254,3 +260,8 @@ def _said(response: httpx2.Response) -> str:
         said = said.get("validation_errors") or said.get("detail") or said
     text = said if isinstance(said, str) else orjson.dumps(said).decode()
     return f" ({' '.join(text.split())[:EXCERPT]})"
+
+
+def _number(digits: str) -> int | float:
+    """An integer, or the nearest float where it has more than 64 bits."""
+    return int(digits) if len(digits) < 19 else float(digits)

@@ -194,6 +194,12 @@ def test_a_release_that_was_not_tried_is_mentioned(release: str, age: str) -> No
         assert f"Label Studio {release} at {script.url} is {age} than" in str(studio.doubt())
 
 
+def test_a_number_of_any_size_is_read() -> None:
+    script = Script((200, {}, b"[" + b"9" * 5000 + b", 123456789012345678, 1]"))
+    with serving(script), Connection(script.url, KEY) as connection:
+        assert connection.get("/api/x") == [float("inf"), 123456789012345678, 1]
+
+
 def test_another_service_is_no_label_studio() -> None:
     script = Script(answer(200, {"version": "1"}))
     with serving(script), Studio(script.url, KEY) as studio, pytest.raises(UserError, match="expected Label Studio"):
