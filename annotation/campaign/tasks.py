@@ -86,9 +86,10 @@ def expert_task(key: TaskKey, outcome: Outcome, annotators: Sequence[str], size:
     ]
     alone = sum(fate.status == "unsupported" for fate in counting)
     said = f"{len(letter)} annotators. Regions on which they agree: {len(agreed)}. Boxes on which they do not: {alone}."
+    # A project shows, in all of its tasks, the predictions named as the last one of its first import.
     predictions = [_prediction("agreed", regional_results(agreed, *size))]
     if everybody:
-        predictions.append(_prediction("everybody", regional_results(everybody, *size)))
+        predictions.insert(0, _prediction("everybody", regional_results(everybody, *size)))
     return TaskSpec(key, {"disagreement": said}, tuple(predictions))
 
 

@@ -64,8 +64,8 @@ def mark(person: str, size: tuple[int, int], left: float = 0.25) -> Mark:
 
 
 def predicted(task: dict[str, Any]) -> list[Result]:
-    """The results of the first prediction."""
-    return [dict(item) for item in task["predictions"][0]["result"]]
+    """The results of the prediction that Label Studio shows, the last one."""
+    return [dict(item) for item in task["predictions"][-1]["result"]]
 
 
 def reviewed(task: dict[str, Any], turn: int) -> list[Result]:

@@ -26,8 +26,13 @@ ALBUM = "EDITFHF_PICTURES"
 
 QUALITY = 72
 Seat = Callable[[str, str], Any]
-Photo = Callable[[Any, str], None]
 Results = list[dict[str, Any]]
+
+
+class Photo(Protocol):
+    """Takes a picture of the window, or of its upper part, for docs/campaign.md."""
+
+    def __call__(self, page: Any, name: str, height: int = ...) -> None: ...
 
 
 class Give(Protocol):
@@ -118,10 +123,10 @@ def picture(request: pytest.FixtureRequest, live: Live) -> tuple[str, tuple[int,
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Photo:
-    """Takes a picture of the window for docs/campaign.md."""
     album = Path(os.environ.get(ALBUM, tmp_path))
 
-    def taken(page: Any, name: str) -> None:
-        page.screenshot(path=album / f"campaign-{name}.jpg", type="jpeg", quality=QUALITY)
+    def taken(page: Any, name: str, height: int = WINDOW["height"]) -> None:
+        clip = {"x": 0, "y": 0, "width": WINDOW["width"], "height": height}
+        page.screenshot(path=album / f"campaign-{name}.jpg", type="jpeg", quality=QUALITY, clip=clip)
 
     return taken

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.studio, pytest.mark.slow]
 EXAMPLES = Path(__file__).parents[3] / "examples" / "real"
 EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script> {{7*7}} ${7*7} שלום 🦊'
 ROLES = {"ann": ["regional", "reviewer"], "bob": ["regional", "reviewer"], "max": ["expert"], "rae": ["rater"]}
-NAMES = {"ann": "Anna A.", "bob": "<b>Bob</b> {{7*7}} 🦊", "max": "Max M.", "rae": "<script>alert(3)</script>"}
+NAMES = {"ann": "Anna A.", "bob": "Bob B.", "max": "<b>Max</b> {{7*7}} 🦊", "rae": "<script>alert(3)</script>"}
 SIZES = {"plain": (512, 512), "turned": (384, 512)}
 DISKS, BOX = [(0.3, 0.66), (0.36, 0.7)], (0.23, 0.6, 0.42, 0.77)
 SCORES = dict(zip(interfaces.QUESTIONS, (0.4, 0.2, 0.85), strict=True))
@@ -98,9 +98,11 @@ def team(live: Live, corpus: Path, seat: Seat) -> Team:
         for name, roles in ROLES.items()
     ]
     config = corpus.parent / "config.yaml"
-    numbers = {"annotators": 2, "reviewers": 2, "raters": 1, "min_support": 1}
+    numbers = {"annotators": 2, "reviewers": 2, "raters": 1, "min_support": 2}
     config.write_text(
-        yaml.safe_dump({"campaign_id": "desk", "name": "A desk", "people": people} | numbers, allow_unicode=True)
+        yaml.safe_dump(
+            {"campaign_id": "desk", "name": "A first campaign", "people": people} | numbers, allow_unicode=True
+        )
     )
     team = Team(live, corpus, seat)
     team.command("create", corpus, "--config", config)
@@ -135,19 +137,20 @@ def refused(rejection: Rejection) -> None:
 
 def test_people_in_browsers_do_a_whole_campaign(team: Team, corpus: Path, photo: Photo) -> None:
     drawn = {}
-    for desk, pair in team.tasks("regional", "ann"):
-        drawn[pair] = mark(desk)
-        desk.submit()
-    for desk, _ in team.tasks("regional", "bob"):
-        desk.press(KEYS["no_flaw"]["no_flaw"])
-        desk.submit()
-    team.page("ann").goto(team.page("ann").url.partition("/data")[0].rpartition("/")[0])
-    team.page("ann").get_by_text("Regions: Anna A.").wait_for()
-    photo(team.page("ann"), "projects")
+    for person in ("ann", "bob"):
+        for desk, pair in team.tasks("regional", person):
+            drawn[person, pair] = mark(desk)
+            desk.submit()
+    look_around(team.page("ann"), photo)
     team.sync()
     for desk, _ in team.tasks("expert", "max"):
+        assert desk.page.get_by_text(f"Expert review: {NAMES['max']}").first.is_visible()
+        assert desk.regions.count() == 2
         desk.submit()
     review(team)
+    team.command("status", corpus, "--page", corpus.parent / "status.html")
+    team.page("ann").set_content((corpus.parent / "status.html").read_text())
+    photo(team.page("ann"), "status")
     for desk, _ in team.tasks("scoring", "rae"):
         assert desk.page.get_by_text(f"Scores: {NAMES['rae']}").first.is_visible()
         assert desk.page.get_by_text(EVIL.replace("$", "$\u2060")).count() == 1
@@ -160,6 +163,13 @@ def test_people_in_browsers_do_a_whole_campaign(team: Team, corpus: Path, photo:
     assert "2 of 2 pairs went through every step" in team.command("export", corpus)
     check_marks(corpus, drawn)
     check_words(corpus)
+
+
+def look_around(page: Any, photo: Photo) -> None:
+    """What a person sees who goes to the list of projects."""
+    page.get_by_role("link", name="Projects").click()
+    page.get_by_text("editfhf:desk/regional/ann").wait_for()
+    photo(page, "projects", 270)
 
 
 def review(team: Team) -> None:
@@ -179,19 +189,18 @@ def review(team: Team) -> None:
     team.sync()
 
 
-def check_marks(corpus: Path, drawn: dict[str, Any]) -> None:
+def check_marks(corpus: Path, drawn: dict[tuple[str, str], Any]) -> None:
     """The pixels are those at which the mouse was pressed."""
     seen = {}
     for row, task in found(corpus, "regions"):
         pair = task["data"]["pair_id"]
         for annotation in regional(task, Place("regions", row), SIZES[pair], refused):
-            if annotation.annotator_id == "ann":
-                [seen[pair]] = annotation.marks
-    assert seen.keys() == drawn.keys() == SIZES.keys()
-    for pair, (box, disks) in drawn.items():
-        assert (seen[pair].flaw_type, seen[pair].severity) == ("object_structure", "severe")
-        assert seen[pair].box == pytest.approx(box, abs=0.5)
-        assert [tuple(disk) for disk in seen[pair].disks] == [pytest.approx(disk, abs=0.5) for disk in disks]
+            [seen[annotation.annotator_id, pair]] = annotation.marks
+    assert seen.keys() == drawn.keys()
+    for key, (box, disks) in drawn.items():
+        assert (seen[key].flaw_type, seen[key].severity) == ("object_structure", "severe")
+        assert seen[key].box == pytest.approx(box, abs=0.5)
+        assert [tuple(disk) for disk in seen[key].disks] == [pytest.approx(disk, abs=0.5) for disk in disks]
 
 
 def check_words(corpus: Path) -> None:
