@@ -45,8 +45,8 @@ class _Area(NamedTuple):
 
 
 def frame_width(height: int, width: int) -> int:
-    """Pixels that `draw` adds on each side of a picture of this size: room for a number of three digits."""
-    return len(RINGS) + 3 * _text_height(height, width)
+    """Pixels that `draw` adds on each side of a picture of this size: room for a number."""
+    return len(RINGS) + 2 * _text_height(height, width)
 
 
 def draw(pixels: np.ndarray, boxes: Mapping[int, Box]) -> np.ndarray:

@@ -99,14 +99,19 @@ def _new(marked: Marked, standing: Standing, left: Left) -> set[str]:
     return wanted
 
 
-def to_redo(root: Path, selection: Selection, standing: Standing, choice: Choice) -> Again:
-    """What to attempt again: the list of an interrupted run if that is what it was for, else a new one."""
+def to_redo(root: Path, selection: Selection, standing: Standing, choice: Choice, keep: bool) -> Again:
+    """What to attempt again: the list of an interrupted run if that is what it was for, else a new one.
+
+    keep: write a new list down
+    """
     path = root / FOLDER / FILE
     asked = {"redo": choice.redo, "pairs": sorted(choice.pairs), "limit": choice.limit}
     known = _read(path)
     if known is not None and known[0] == asked:
         return known[1]
     again = _listed(selection, standing, choice)
+    if not keep:
+        return again
     rows = {pair_id: {name: asdict(one) for name, one in own.items()} for pair_id, own in again.items()}
     path.parent.mkdir(exist_ok=True)
     draft = path.with_name(f".{FILE}.draft")

@@ -170,36 +170,37 @@ class _Exports:
 
         rules = rules_of(self._options)
         limits = self._options.images
-        with spool.reading(self._path) as said:
-            for pair in sorted(self._reading.pairs, key=lambda pair: pair.pair_id):
+        for pair in sorted(self._reading.pairs, key=lambda pair: pair.pair_id):
+            # Opened for each pair: whoever draws pairs may do so in one thread after another.
+            with spool.reading(self._path) as said:
                 words = spool.said_of(said, self._reading.ordinals[pair.pair_id])
-                if not words:
-                    skipped.unfinished += 1
-                    continue
-                try:
-                    data = images.read(self._corpus.root, pair.edited, max_bytes=limits.max_bytes)
-                    info = images.inspect(data, max_pixels=limits.max_pixels)
-                except ImageError:
-                    skipped.bad_picture += 1
-                    continue
-                size = (info.width, info.height)
-                heard = listen(words, pair.pair_id, size, Tally())
-                people = {annotation.annotator_id for annotation in heard.annotations}
-                if not heard.expert and len(people) < rules.min_support:
-                    skipped.unfinished += 1
-                    continue
-                regions = resolve(
-                    pair.pair_id, heard.annotations, heard.expert, heard.rationales, heard.flags, rules, _passed_over
-                ).regions
-                if not regions:
-                    skipped.without_regions += 1
-                    continue
-                decided = {region.region_id: region for region in regions if region.rationale is not None}
-                spoken = frozenset(statement.region_id for statement in heard.rationales)
-                # A statement may name one of the marks that a region was made of.
-                undecided = tuple(region for region in regions if region.rationale is None)
-                touched = {one.region_id for one in undecided if spoken & {one.region_id, *one.mark_ids}}
-                yield Marked(pair, size, undecided, decided, frozenset(touched))
+            if not words:
+                skipped.unfinished += 1
+                continue
+            try:
+                data = images.read(self._corpus.root, pair.edited, max_bytes=limits.max_bytes)
+                info = images.inspect(data, max_pixels=limits.max_pixels)
+            except ImageError:
+                skipped.bad_picture += 1
+                continue
+            size = (info.width, info.height)
+            heard = listen(words, pair.pair_id, size, Tally())
+            people = {annotation.annotator_id for annotation in heard.annotations}
+            if not heard.expert and len(people) < rules.min_support:
+                skipped.unfinished += 1
+                continue
+            regions = resolve(
+                pair.pair_id, heard.annotations, heard.expert, heard.rationales, heard.flags, rules, _passed_over
+            ).regions
+            if not regions:
+                skipped.without_regions += 1
+                continue
+            decided = {region.region_id: region for region in regions if region.rationale is not None}
+            spoken = frozenset(statement.region_id for statement in heard.rationales)
+            # A statement may name one of the marks that a region was made of.
+            undecided = tuple(region for region in regions if region.rationale is None)
+            touched = {one.region_id for one in undecided if spoken & {one.region_id, *one.mark_ids}}
+            yield Marked(pair, size, undecided, decided, frozenset(touched))
 
 
 def _passed_over(_: object) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from annotation.images import ImageError
-from editfhf.chat import Answer, Outcome, OverBudget, Request, Stopped, Usage
+from editfhf.chat import Answer, Outcome, OverBudget, Request, Usage
 from editfhf.drafting.drafts_file import TRANSIENT, Result, Source, Writer, shares
 from editfhf.drafting.reply import Described, Fault, judge
 from editfhf.drafting.requests import Asking, Chunk, first_request, pictures_of, second_request
@@ -29,7 +29,7 @@ class Tally:
     """What a run did with its regions.
 
     drafted: descriptions written; set_aside: others, by reason; strays: entries about regions nobody asked about
-    left: regions that were not attempted (interrupted, or out of budget)
+    second_requests: how many replies were asked for again in part; over_budget: which limit ended the run, if one did
     """
 
     drafted: int = 0
@@ -61,36 +61,35 @@ class _Asked:
 class Work:
     """Drafts the regions of chunks; pictures are held for the requests on their way alone."""
 
-    def __init__(
-        self, root: Path, asking: Asking, writer: Writer, watcher: Watcher, hold_pictures: bool = True
-    ) -> None:
-        """hold_pictures: keep a request until its reply, so that a second one need not read its pictures again."""
+    def __init__(self, root: Path, asking: Asking, writer: Writer, watcher: Watcher) -> None:
         self._root = root
         self._asking = asking
         self._writer = writer
         self._watcher = watcher
-        self._hold = hold_pictures
         self._asked: dict[str, _Asked] = {}
-        self._held: dict[str, Request] = {}
         self._again: deque[Callable[[], Request | None]] = deque()
         self.tally = Tally()
+
+    def interrupt(self) -> None:
+        """Ask about nothing more."""
+        self.tally.interrupted = True
 
     async def run(self, ask: Ask, chunks: Iterable[Chunk]) -> Tally:
         """Ask about every chunk, and write what comes back."""
         source = iter(chunks)
-        try:
-            while True:
-                async for request, outcome in ask(self._requests(source)):
-                    self._take(request, outcome)
-                if not self._again:
-                    break
-        except Stopped:
-            self.tally.interrupted = True
-        return self.tally
+        while True:
+            async for request, outcome in ask(self._requests(source)):
+                self._take(request, outcome)
+            if not self._again or self._ended:
+                return self.tally
+
+    @property
+    def _ended(self) -> bool:
+        return self.tally.interrupted or bool(self.tally.over_budget)
 
     def _requests(self, chunks: Iterator[Chunk]) -> Iterator[Request]:
         """The next request each time: a second one that waits, else the first of the next chunk."""
-        while not self.tally.over_budget:
+        while not self._ended:
             if self._again:
                 request = self._again.popleft()()
             else:
@@ -104,7 +103,7 @@ class Work:
     def _first(self, chunk: Chunk) -> Request | None:
         made = self._made(chunk)
         if made is not None:
-            self._register(made, _Asked(chunk, tuple(sorted(chunk.asked))))
+            self._asked[made.name] = _Asked(chunk, tuple(sorted(chunk.asked)))
         return made
 
     def _made(self, chunk: Chunk) -> Request | None:
@@ -116,15 +115,9 @@ class Work:
             self._write(chunk, "", dict.fromkeys(chunk.asked, fault), dict.fromkeys(chunk.asked, Usage()))
             return None
 
-    def _register(self, request: Request, asked: _Asked) -> None:
-        self._asked[request.name] = asked
-        if self._hold:
-            self._held[request.name] = request
-
     def _take(self, request: Request, outcome: Outcome) -> None:
         """Write what counts of a reply; what does not is asked about once more, and then set aside."""
         asked = self._asked.pop(request.name)
-        held = self._held.pop(request.name, None)
         if isinstance(outcome, OverBudget):
             self.tally.over_budget = outcome.message
             return
@@ -139,27 +132,26 @@ class Work:
             self.tally.strays += judged.strays
             said |= judged.described
             if judged.faults and not asked.second:
-                self._ask_again(asked.chunk, held, judged.faults, usage)
+                self._ask_again(asked.chunk, request, judged.faults, usage)
             else:
                 said |= judged.faults
         else:
             said |= dict.fromkeys(asked.numbers, Fault(outcome.reason, outcome.message))
         self._write(asked.chunk, outcome.key, said, usage)
 
-    def _ask_again(
-        self, chunk: Chunk, held: Request | None, faults: Mapping[int, Fault], usage: Mapping[int, Usage]
-    ) -> None:
+    def _ask_again(self, chunk: Chunk, asked: Request, faults: Mapping[int, Fault], usage: Mapping[int, Usage]) -> None:
         numbers = tuple(sorted(faults))
         if not chunk.wanted.intersection(numbers):
             return
         self.tally.second_requests += 1
 
         def make() -> Request | None:
-            first = held if held is not None else self._made(chunk)
+            # A batch gives its requests back without their pictures.
+            first = asked if all(picture.data for picture in asked.pictures) else self._made(chunk)
             if first is None:
                 return None
             request = replace(second_request(chunk, first, faults, self._asking), name=f"{chunk.name}/again")
-            self._register(request, _Asked(chunk, numbers, True, {number: usage[number] for number in numbers}))
+            self._asked[request.name] = _Asked(chunk, numbers, True, {number: usage[number] for number in numbers})
             return request
 
         self._again.append(make)
