@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all of their own set-up: a virtual environment in .venv, packages, and for the tests
-# Debian's chromium. What is installed already is not installed again.
+# Debian's chromium and PostgreSQL. What is installed already is not installed again.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,6 +9,9 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 CHROMIUM := /usr/bin/chromium
+# Of whatever release; the second name stands for one that is still to be installed.
+POSTGRESQL := $(firstword $(wildcard /usr/lib/postgresql/*/bin/postgres) /usr/lib/postgresql/bin/postgres)
+PROGRAMS := $(CHROMIUM) $(POSTGRESQL)
 
 # Label Studio pins old libraries: it lives in an environment of its own.
 STUDIO := .studio
@@ -31,7 +34,7 @@ demo: $(call installed,simulate)  ## simulate a corpus and build a dataset from 
 	@$(BIN)/editfhf build demo/corpus demo/dataset --update
 	@echo "Now open demo/dataset/report.html in a browser. Commands are in $(BIN)/editfhf --help."
 
-test: $(call installed,test) $(CHROMIUM) $(STUDIO)/.installed-$(STUDIO_REQUIREMENTS)  ## the whole test suite
+test: $(call installed,test) $(PROGRAMS) $(STUDIO)/.installed-$(STUDIO_REQUIREMENTS)  ## the whole test suite
 	@$(BIN)/python -m pytest
 
 bench: $(call installed,bench)  ## every benchmark, one JSON line a measure
@@ -85,3 +88,11 @@ $(CHROMIUM):
 	fi
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
+
+$(POSTGRESQL):
+	@if [[ $$(id -u) -ne 0 ]] || ! command -v apt-get > /dev/null; then \
+		echo "The tests of the campaign need PostgreSQL under /usr/lib/postgresql." \
+			"Install it (Debian: sudo apt-get install postgresql) and run make test again." >&2; exit 1; \
+	fi
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql

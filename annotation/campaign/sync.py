@@ -160,7 +160,7 @@ class Sync:
     def _remove_doubles(self) -> int:
         removed = 0
         for project_id, task_id in self._reader.doubles():
-            if self._server.delete_untouched(task_id):
+            if self._server.delete_untouched(project_id, task_id):
                 del self._reader.tasks[project_id][task_id]
                 removed += 1
         return removed

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import orjson
 
-from annotation.studio.connection import ATTEMPTS, TIMEOUT, Connection, Gone
+from annotation.studio.connection import ATTEMPTS, TIMEOUT, Connection
 from annotation.studio.environment import VERSION
 from mos.errors import UserError
 
@@ -213,14 +213,13 @@ class Studio:
         """Remove a task with all that was done in it; nothing happens when it is gone already."""
         self._wire.delete(f"/api/tasks/{task_id}/")
 
-    def delete_untouched(self, task_id: int) -> bool:
-        """Remove a task unless somebody began to work in it; whether it is gone."""
-        try:
-            task = self._wire.get(f"/api/tasks/{task_id}/")
-        except Gone:
-            return True
-        if _field(task, "annotations") or _field(task, "drafts"):
-            return False
+    def delete_untouched(self, project_id: int, task_id: int) -> bool:
+        """Remove a task of a project unless somebody began to work in it; whether it is gone."""
+        # The task itself shows only the drafts of whoever asks.
+        query: dict[str, str | int] = {"exportType": "JSON", "download_all_tasks": "true", "ids[]": task_id}
+        for task in _list(self._wire.get(f"/api/projects/{project_id}/export", **query)):
+            if _field(task, "id") == task_id and (_field(task, "annotations") or _field(task, "drafts")):
+                return False
         self.delete_task(task_id)
         return True
 

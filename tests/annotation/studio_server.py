@@ -26,6 +26,7 @@ class Live:
 
     server: Server
     corpus: Path
+    database_url: str | None = None
     _people: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def manager(self) -> Studio:
@@ -43,15 +44,15 @@ class Live:
     def restart(self) -> None:
         """Start again, after a stop or a kill, where it was."""
         port = int(self.server.url.rpartition(":")[2])
-        self.server = start(self.server.data, port, corpus=self.corpus)
+        self.server = start(self.server.data, port, corpus=self.corpus, database_url=self.database_url)
 
 
-def begin(folder: Path) -> Live:
-    """Start a server for a fresh corpus in a folder."""
+def begin(folder: Path, database_url: str | None = None) -> Live:
+    """Start a server for a fresh corpus in a folder, on SQLite unless a PostgreSQL is named."""
     corpus = folder / "corpus"
     (corpus / "images").mkdir(parents=True)
     Image.new("RGB", (64, 40), "teal").save(corpus / "images" / "plain.png")
-    return Live(start(folder / "server", corpus=corpus), corpus)
+    return Live(start(folder / "server", corpus=corpus, database_url=database_url), corpus, database_url)
 
 
 def box(region: str, x: float, label: str = "artifact") -> dict[str, Any]:

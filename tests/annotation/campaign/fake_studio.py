@@ -107,16 +107,12 @@ class FakeStudio:
         self.held[project_id] += made
         return [task["id"] for task in made]
 
-    def delete_untouched(self, task_id: int) -> bool:
+    def delete_untouched(self, project_id: int, task_id: int) -> bool:
         def obey() -> bool:
-            for tasks in self.held.values():
-                for task in tasks:
-                    if task["id"] == task_id:
-                        if task["annotations"]:
-                            return False
-                        tasks.remove(task)
-                        return True
-            return True
+            begun = any(task["id"] == task_id and task["annotations"] for task in self.held[project_id])
+            if not begun:
+                self.held[project_id] = [task for task in self.held[project_id] if task["id"] != task_id]
+            return not begun
 
         return self._call(obey)
 

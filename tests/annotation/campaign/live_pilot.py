@@ -70,7 +70,7 @@ class LivePilot:
             found = [task for project in self.projects() for task in manager.tasks(project.project_id)]
         return sorted(found, key=lambda task: str(task["data"]["key"]))
 
-    def keys(self) -> list[str]:
+    def task_keys(self) -> list[str]:
         return [task["data"]["key"] for task in self.tasks()]
 
     def task(self, key: str) -> Task:

@@ -32,7 +32,7 @@ def marked(live: Live, root: Path, campaign_id: str) -> LivePilot:
 
 def test_deleted_tasks_annotations_and_projects_are_made_again(live: Live, tmp_path: Path) -> None:
     pilot = marked(live, tmp_path, "del")
-    keys = pilot.keys()
+    keys = pilot.task_keys()
     undone, redone, kept = keys[0], keys[1], keys[2]
     with pilot.running() as running, pilot.wire() as manager:
         running.run()
@@ -44,7 +44,7 @@ def test_deleted_tasks_annotations_and_projects_are_made_again(live: Live, tmp_p
         manager.delete(f"/api/tasks/{pilot.task(kept)['id']}/")
         found = running.run()
         assert (found.created, found.filed) == ({"regional": 1}, 1)
-        assert pilot.keys() == sorted(set(keys) - {kept})
+        assert pilot.task_keys() == sorted(set(keys) - {kept})
         assert [version.annotation is None for version in pilot.versions(redone)] == [False, True]
         manager.delete(f"/api/projects/{pilot.project('regional/del-ann').project_id}/")
         found = running.run()
@@ -60,7 +60,7 @@ def test_deleted_tasks_annotations_and_projects_are_made_again(live: Live, tmp_p
 
 def test_accounts_that_were_deleted_or_deactivated_keep_their_work(live: Live, tmp_path: Path) -> None:
     pilot = marked(live, tmp_path, "user")
-    first, second, third, fourth = pilot.keys()
+    first, second, third, fourth = pilot.task_keys()
     pilot.submit(first)
     pilot.submit(second)
     with pilot.running() as running, pilot.wire() as manager:
@@ -80,7 +80,7 @@ def test_accounts_that_were_deleted_or_deactivated_keep_their_work(live: Live, t
     assert (again.filed, again.created, again.set_aside) == (0, {}, ())
     assert [version.author for version in pilot.versions(first)] == ["user-ann@example.org"]
     assert {key: len(said) for key, said in pilot.archived().items()} == {first: 1, second: 1, third: 1}
-    assert pilot.keys() == [first, second, third, f"{third[:-1]}1", fourth]
+    assert pilot.task_keys() == [first, second, third, f"{third[:-1]}1", fourth]
 
 
 def test_a_submitted_task_that_is_edited_has_both_versions_and_the_latest_is_exported(
@@ -90,7 +90,7 @@ def test_a_submitted_task_that_is_edited_has_both_versions_and_the_latest_is_exp
     pilot.work()
     with pilot.running() as running:
         running.run()
-        key = pilot.keys()[0]
+        key = pilot.task_keys()[0]
         [annotation] = pilot.task(key)["annotations"]
         with pilot.wire(key.split("/")[2]) as owner:
             owner.patch(f"/api/annotations/{annotation['id']}/", {"result": nothing_seen()})
@@ -109,7 +109,7 @@ def test_a_submitted_task_that_is_edited_has_both_versions_and_the_latest_is_exp
 
 def test_a_changed_interface_reaches_every_project_and_work_goes_on(live: Live, tmp_path: Path) -> None:
     pilot = marked(live, tmp_path, "new")
-    pilot.submit(pilot.keys()[0])
+    pilot.submit(pilot.task_keys()[0])
     pilot.sync()
 
     def newer(stage: str) -> str:
@@ -125,7 +125,7 @@ def test_a_changed_interface_reaches_every_project_and_work_goes_on(live: Live, 
 
 def test_an_interface_changed_by_hand_loses_nothing(live: Live, tmp_path: Path) -> None:
     pilot = marked(live, tmp_path, "hand")
-    keys = pilot.keys()
+    keys = pilot.task_keys()
     project = pilot.project("regional/hand-ann")
     ours = project.label_config
     theirs = f"{MOOD}</View>".join(ours.rsplit("</View>", 1)).replace('name="severity"', 'name="gravity"')
@@ -153,3 +153,25 @@ def test_an_interface_changed_by_hand_loses_nothing(live: Live, tmp_path: Path) 
     pilot.work()
     assert pilot.sync().steps == {"done": 2}
     assert pilot.archived()[key][0] == [*results, GOOD]
+
+
+def test_of_tasks_that_are_there_twice_those_that_nobody_began_are_removed(live: Live, tmp_path: Path) -> None:
+    pilot = marked(live, tmp_path, "twin")
+    keys = pilot.task_keys()
+    key = keys[0]
+    project = pilot.project(f"regional/{key.split('/')[2]}").project_id
+    with pilot.running() as running, live.manager() as manager, pilot.wire(key.split("/")[2]) as owner:
+        running.run()
+        data = pilot.task(key)["data"]
+        first, second = manager.import_tasks(project, [{"data": data}, {"data": data}])
+        owner.post(f"/api/tasks/{second}/drafts", {"result": nothing_seen()})
+        for doubled in (1, 0):
+            found = running.run()
+            assert (found.doubled, found.created) == (doubled, {})
+        assert manager.delete_untouched(project, first)
+        assert not manager.delete_untouched(project, second)
+        assert pilot.task_keys() == sorted([*keys, key])
+        [drawn] = manager.import_annotations(second, [{"result": [], "completed_by": live.person("twin-ann")[1]}])
+        assert running.run().doubled == 1
+        assert pilot.task_keys() == keys
+        assert [one["id"] for one in pilot.task(key)["annotations"]] == [drawn]
