@@ -66,11 +66,12 @@ def _squares(picture: Picture, side: int) -> int:
 
 
 def _tiles(width: int, height: int) -> int:
-    """Tiles after fitting 2048 x 2048, and the more of with and without a short side of 768 (also made larger)."""
-    shrink = min(1.0, 2048 / max(width, height))
-    width, height = ceil(width * shrink), ceil(height * shrink)
+    """Tiles after fitting 2048 x 2048 and shrinking the short side to 768; a shorter one may be made larger."""
+    fit = min(1.0, 2048 / max(width, height))
+    width, height = ceil(width * fit), ceil(height * fit)
     scale = 768 / min(width, height)
-    return max(_grid(width, height), _grid(ceil(width * scale), ceil(height * scale)))
+    scaled = _grid(ceil(width * scale), ceil(height * scale))
+    return scaled if scale <= 1 else max(scaled, _grid(width, height))
 
 
 def _grid(width: int, height: int) -> int:

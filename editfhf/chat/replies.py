@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,8 @@ from editfhf.chat.usage import Usage
 MAX_TEXT = 200_000
 """Characters of a reply that are kept; a longer one fits no request."""
 MOST_TOKENS = 1 << 40
+
+_COUNTS = ("requests", "retries", "input_tokens", "cached_tokens", "output_tokens")
 
 
 class Unreadable(Exception):
@@ -38,8 +40,10 @@ class Reply:
 
     def pack(self) -> bytes:
         """As JSON, for the cache."""
+        fields = {name: getattr(self, name) for name in ("finish", "text", "refused", "served_by", "counted")}
+        usage = {name: getattr(self.usage, name) for name in _COUNTS}
         cost = None if self.usage.cost is None else str(self.usage.cost)
-        return orjson.dumps({**asdict(self), "usage": {**asdict(self.usage), "cost": cost}})
+        return orjson.dumps(fields | {"usage": usage | {"cost": cost}})
 
 
 @dataclass(frozen=True, slots=True)

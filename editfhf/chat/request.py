@@ -108,6 +108,8 @@ class Request:
         taken = sorted(OURS & set(self.parameters))
         if taken:
             raise UserError(f"The parameter {taken[0]} cannot be given to a request: it is set by its other fields.")
+        if not 0 < len(self.model) <= LONGEST_NAME:
+            raise UserError(f"The name of a model has {len(self.model)} characters: expected 1 to {LONGEST_NAME}.")
         if self.max_output_tokens < 1:
             raise UserError(f"A request allows {self.max_output_tokens} tokens of reply: expected at least 1.")
 

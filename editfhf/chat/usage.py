@@ -69,7 +69,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("requests", "tokens", "money"):
             value = getattr(self, name)
-            if value is not None and (value < 0 or not Decimal(value).is_finite()):
+            if value is not None and (not Decimal(value).is_finite() or value < 0):
                 raise UserError(f"The budget has {name} {value}: expected a number of 0 or more.")
 
     def allow(self, usage: Usage) -> bool:
