@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from typing import Any, Literal
 
-import jsonschema
 import openai
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
@@ -99,7 +98,7 @@ def test_the_schema_is_the_packages_own_without_what_openai_refuses(reply: type[
 
 
 def test_properties_may_have_the_names_of_keywords() -> None:
-    jsonschema.validate({"default": "a", "maxLength": "x"}, strict_schema(Other))
+    assert list(strict_schema(Other)["properties"]) == ["default", "maxLength"]
 
 
 def test_a_request_does_not_show_what_it_holds() -> None:
