@@ -98,6 +98,7 @@ class Desk:
 
     def say(self, flaw_type: str, severity: str) -> None:
         """What the box is that is selected."""
+        self.page.locator(".ehf-region").wait_for()
         self.press(KEYS["flaw_type"][flaw_type], KEYS["severity"][severity])
 
     def select(self, number: int) -> None:

@@ -1,7 +1,7 @@
 """A real pair in a window of 1440 x 900 pixels: everything that the work needs is in sight.
 
-The pictures of docs/campaign.md are taken on the way:
-`EDITFHF_PICTURES=docs/images pytest tests/annotation/interfaces/test_browser_window.py` keeps them.
+The pictures of docs/campaign.md are taken on the way, here and in test_browser_campaign.py:
+`EDITFHF_PICTURES=docs/images pytest tests/annotation/interfaces -k "window or campaign"` keeps them.
 """
 
 from __future__ import annotations
