@@ -24,6 +24,9 @@ from mos.errors import UserError
 
 Size = tuple[int, int]
 
+MARKED = ("textual", "scoring", None)
+"""Steps of a campaign in which a pair's regions are known; None: it went through all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Marked:
@@ -128,7 +131,7 @@ class _Campaign:
         pairs = {pair.pair_id: pair for pair in self._record.pairs}
         skipped.bad_picture += len({one.key for one in self._aside if one.reason == "bad_picture"})
         for state in self._states:
-            if state.step in ("regional", "expert"):
+            if state.step not in MARKED:
                 skipped.unfinished += 1
                 continue
             work = self._record.work.get(state.pair_id, NOTHING)
