@@ -116,7 +116,7 @@ def draft(
         editfhf draft my-corpus --base-url http://127.0.0.1:8000/v1 --model Qwen/Qwen2.5-VL-7B-Instruct
     """
     from editfhf.build.options import read_options
-    from editfhf.chat import Limits, Prices, find_connection, shipped
+    from editfhf.chat import BatchOptions, Limits, Prices, find_connection, shipped
     from editfhf.commands import draft_output
     from editfhf.drafting import running
     from editfhf.drafting.plan import Choice
@@ -138,7 +138,8 @@ def draft(
         draft_output.print_estimate(found, left, asking, table, batch, json)
         return
     limits = Limits(max_requests, max_tokens, _money(max_money))
-    server = running.Server(find_connection(os.environ, base_url, key_file), table, limits, concurrency, batch)
+    through = BatchOptions() if batch else None
+    server = running.Server(find_connection(os.environ, base_url, key_file), table, limits, concurrency, through)
     with draft_output.watching(quiet) as watcher:
         summary = running.draft(corpus, options, choice, asking, server, watcher)
     draft_output.print_summary(summary, corpus, json)

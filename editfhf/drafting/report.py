@@ -106,7 +106,7 @@ class Report:
 
     gone: drafts of regions that are not accepted any more
     groups: rows by what the drafts have in common; a draft is in several rows by `check`
-    types, severities: (drafted, final, number) of what was said before and after
+    types, severities: (drafted, final, number) of what was said before and after; what was changed comes first
     examples: drafts of which most was changed
     """
 
@@ -201,7 +201,8 @@ def _row(name: str, found: Sequence[Compared]) -> Row:
 
 def _confusion(words: Iterable[tuple[str | None, str | None]]) -> list[tuple[str, str, int]]:
     counts = Counter((before or UNKNOWN, after or UNKNOWN) for before, after in words)
-    return [(*words, count) for words, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    ordered = sorted(counts.items(), key=lambda item: (item[0][0] == item[0][1], -item[1], item[0]))
+    return [(*words, count) for words, count in ordered]
 
 
 def _changed_most(decided: Sequence[Compared]) -> list[Compared]:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 TEMPLATE = "report.html"
 EXTRA = (
-    "tbody th{font-weight:550}.n small{color:var(--soft)}.same>*{color:var(--soft)}"
-    ".bar{position:relative;display:inline-block;width:110px;height:9px;border-radius:4px;background:var(--line)}"
+    "tbody th{font-weight:550;min-width:9.5em}tbody th bdi{overflow-wrap:break-word}"
+    ".n small,.same>*{color:var(--soft)}"
+    ".bar{position:relative;display:inline-block;width:64px;height:9px;border-radius:4px;background:var(--line)}"
     ".bar i{position:absolute;top:0;bottom:0;left:0;border-radius:4px;background:var(--accent);opacity:.45}"
     ".bar u{position:absolute;top:2px;bottom:2px;background:var(--accent);min-width:2px}"
     ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:16px}"
@@ -30,7 +31,7 @@ TITLES = {
     "model": ("By model", ""),
     "check": (
         "By doubt",
-        "What `editfhf draft check` said before anybody reviewed: a draft is in every row that it fell into.",
+        "What editfhf draft check said before anybody reviewed: a draft is in every row that it fell into.",
     ),
 }
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from annotation.records import Rejection
 from editfhf.build.options import BuildOptions
-from editfhf.chat import Chat, Connection, Limits, Prices, Usage, run_batch
+from editfhf.chat import BatchOptions, Chat, Connection, Limits, Prices, Usage, run_batch
 from editfhf.drafting.checks import Issue, check_pair
 from editfhf.drafting.drafts_file import FOLDER, Standing, Writer, read_standing
 from editfhf.drafting.estimate import Estimate, estimate
@@ -35,13 +35,13 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Server:
-    """Whom to ask, and how much."""
+    """Whom to ask, and how much; batch: through the Batch API, and how, if at all."""
 
     connection: Connection
     prices: Prices
     limits: Limits
     concurrency: int = 8
-    batch: bool = False
+    batch: BatchOptions | None = None
 
 
 @dataclass
@@ -122,7 +122,7 @@ async def _draft(
                 chat.drain()
 
             with _signals(stop):
-                ask = partial(run_batch, chat) if server.batch else chat.ask_all
+                ask = chat.ask_all if server.batch is None else partial(run_batch, chat, options=server.batch)
                 tally = await work.run(ask, planned.chunks())
             if choice.redo and tally.complete:
                 redo_is_done(root)
