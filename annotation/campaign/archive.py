@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
@@ -56,7 +56,7 @@ class Version:
 
 
 class Filed(NamedTuple):
-    """Where a version stands in the file, and which line that is (counted from 1)."""
+    """Where a version stands in the file, which line that is (counted from 1), and when the annotation changed."""
 
     offset: int
     line: int
@@ -64,6 +64,7 @@ class Filed(NamedTuple):
     task_id: int
     project: str
     author: str | None
+    updated_at: str | None
 
 
 class Archive:
@@ -107,9 +108,9 @@ class Archive:
             known = latest is None or latest.author is not None or version.author is None
             if digest == (latest.digest if latest else GONE) and known:
                 continue
-            line = orjson.dumps(asdict(version), option=orjson.OPT_APPEND_NEWLINE)
+            line = orjson.dumps(version, option=orjson.OPT_APPEND_NEWLINE)
             self._lines += 1
-            self._file(version, Filed(offset, self._lines, digest, version.task_id, version.project, version.author))
+            self._file(version, offset, digest)
             offset += len(line)
             lines.append(line)
         if lines:
@@ -136,6 +137,14 @@ class Archive:
             if filed[-1].digest != GONE and filed[-1].task_id == task_id
         }
 
+    def up_to_date(self, key: str, task_id: int, changed: Mapping[int, str]) -> bool:
+        """Whether the annotations of a task are those, and as, that were filed; `changed`: their `updated_at` by id."""
+        filed = {number: self.latest(key, number) for number in self.standing(key, task_id)}
+        return filed.keys() == changed.keys() and all(
+            one is not None and one.author is not None and one.updated_at == changed[number]
+            for number, one in filed.items()
+        )
+
     def known_keys(self) -> list[str]:
         """Every key of which there is a version, in order."""
         return sorted(self._index)
@@ -155,9 +164,13 @@ class Archive:
         self._stream.seek(filed.offset)
         return Version(**orjson.loads(self._stream.readline()))
 
-    def _file(self, version: Version, filed: Filed) -> None:
+    def _file(self, version: Version, offset: int, digest: str) -> None:
+        """Note that the last line, at this offset, holds the version."""
+        annotation = version.annotation or {}
+        changed = annotation.get("updated_at")
+        filed = Filed(offset, self._lines, digest, version.task_id, version.project, version.author, changed)
         self._index.setdefault(version.key, {}).setdefault(version.annotation_id, []).append(filed)
-        made_by = (version.annotation or {}).get("completed_by")
+        made_by = annotation.get("completed_by")
         if isinstance(made_by, int) and version.author is not None:
             self.authors[made_by] = version.author
 
@@ -170,10 +183,7 @@ class Archive:
                 self._mend(offset, line, whole=version is not None)
             if version is not None:
                 self._lines += 1
-                self._file(
-                    version,
-                    Filed(offset, self._lines, version.digest, version.task_id, version.project, version.author),
-                )
+                self._file(version, offset, version.digest)
             elif line.endswith(b"\n"):
                 self._lines += 1
                 self.damaged.append(self._lines)

@@ -1,12 +1,16 @@
 """What the server holds of a campaign, read as often as wanted: every answer goes into the archive.
 
-A first reading of a project is whole; later ones ask for what changed since.  Deleted tasks are in no such answer, so a
-project whose number of tasks is not the one that we know is read as a whole again.
+A first reading of a project compares an outline of it with the archive and fetches what is not there; later ones ask
+for what changed since.  Deleted tasks are in no such answer, so a project whose number of tasks is not the one that we
+know is read as a whole again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from annotation.campaign.archive import Archive, Version, author_of, editor_of
 from annotation.campaign.server import Server
@@ -14,8 +18,21 @@ from annotation.campaign.tasks import TaskKey
 from annotation.studio.client import Project, Task
 from annotation.studio.connection import Gone
 
-BATCH = 500
-"""Tasks whose annotations are filed at once."""
+WHOLE_AGAIN = 3600.0
+"""Seconds after which a project is read as a whole again, in case that the server's clock was put back."""
+
+BATCH = 200
+"""Versions that are filed at once."""
+
+
+class Seen(NamedTuple):
+    """That every change was seen that the server made before `moment` by its own clock; `at`: our clock at that time.
+
+    moment: UTC; at: seconds of a clock that is never put back
+    """
+
+    moment: datetime
+    at: float
 
 
 class Reader:
@@ -25,11 +42,19 @@ class Reader:
     tasks: of every project, by its id, the key of every task by the task's id ("" when a task says none)
     """
 
-    def __init__(self, server: Server, archive: Archive, now: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        archive: Archive,
+        now: Callable[[], str],
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._server = server
         self._archive = archive
         self._now = now
-        self._since: dict[int, str] = {}
+        self._elapsed = elapsed
+        self._seen: dict[int, Seen] = {}
+        self._whole: dict[int, float] = {}
         self.projects: dict[str, Project] = {}
         self.tasks: dict[int, dict[int, str]] = {}
 
@@ -47,8 +72,9 @@ class Reader:
         for name, project in self._ours(campaign_id):
             number = project.project_id
             known = self.tasks.get(number)
-            if known is None or len(known) != project.task_count:
-                self._since.pop(number, None)
+            late = number in self._whole and self._elapsed() - self._whole[number] >= WHOLE_AGAIN
+            if known is None or len(known) != project.task_count or late:
+                self._seen.pop(number, None)
             elif heard is not None and number not in heard:
                 found.setdefault(name, project)
                 there.add(number)
@@ -95,23 +121,41 @@ class Reader:
                 yield name.removeprefix(prefix), project
 
     def _read_project(self, name: str, project_id: int, authors: Mapping[int, str], manager: int) -> int:
-        since = self._since.get(project_id, "")
-        changed: Iterable[Task] = self._server.tasks(project_id, since) if since else self._server.export(project_id)
-        known = self.tasks.get(project_id, {}) if since else {}
+        seen = self._seen.get(project_id)
+        known = dict(self.tasks[project_id]) if seen else {}
+        began, latest = self._elapsed(), ""
+        listed = self._server.tasks(project_id, _text(seen.moment)) if seen else self._server.outline(project_id)
+        changed: list[int] = []
         waiting: list[Version] = []
         filed = 0
-        for number, task in enumerate(changed, start=1):
+        for task in listed:
             key = _key(task)
             known[task["id"]] = key
-            since = max(since, str(task.get("updated_at") or ""))
-            waiting += self._versions(name, key, task, authors, manager)
-            if number % BATCH == 0:
-                filed += self._archive.append(waiting)
-                waiting = []
-        filed += self._archive.append(waiting)
+            latest = max(latest, str(task.get("updated_at") or ""))
+            if seen:
+                waiting += self._versions(name, key, task, authors, manager)
+                filed += self._file(waiting, BATCH)
+            elif not self._archive.up_to_date(key, task["id"], _changes(task)):
+                changed.append(task["id"])
+        now_seen = _moved(seen, latest, began, self._elapsed())
+        for task in self._server.tasks_of(project_id, changed):
+            waiting += self._versions(name, _key(task), task, authors, manager)
+            filed += self._file(waiting, BATCH)
+        filed += self._file(waiting)
         # Only now: what was read and not filed must be read again.
         self.tasks[project_id] = known
-        self._since[project_id] = since
+        if seen is None:
+            self._whole[project_id] = began
+        if now_seen is not None:
+            self._seen[project_id] = now_seen
+        return filed
+
+    def _file(self, waiting: list[Version], least: int = 1) -> int:
+        """File the versions that wait, if they are so many; how many of them were new."""
+        if len(waiting) < least:
+            return 0
+        filed = self._archive.append(waiting)
+        waiting.clear()
         return filed
 
     def _versions(self, name: str, key: str, task: Task, authors: Mapping[int, str], manager: int) -> Iterator[Version]:
@@ -132,3 +176,26 @@ def _key(task: Task) -> str:
     data = task.get("data")
     key = data.get("key") if isinstance(data, dict) else None
     return key if isinstance(key, str) else ""
+
+
+def _changes(task: Task) -> dict[int, str]:
+    """When each annotation of a task changed last, by its id."""
+    return {annotation["id"]: annotation["updated_at"] for annotation in task.get("annotations") or []}
+
+
+def _moved(seen: Seen | None, latest: str, began: float, ended: float) -> Seen | None:
+    """What is seen after another reading, whose latest change has the time `latest` ("" without any).
+
+    The server's clock has moved on as far as ours: without that, what many people were given at once and nobody has
+    touched yet would be among what changed of late for ever.
+    """
+    found = [Seen(seen.moment + timedelta(seconds=began - seen.at), began)] if seen else []
+    if latest:
+        # The change was made before the reading ended; what came while it went on may have been passed by.
+        moment = datetime.fromisoformat(latest).astimezone(UTC) - timedelta(seconds=ended - began)
+        found.append(Seen(moment, began))
+    return max(found, default=None)
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -17,11 +17,16 @@ from annotation.studio.environment import VERSION
 from mos.errors import UserError
 
 Task = dict[str, Any]
+Condition = dict[str, str | int]
 
 PROJECT_PAGE = 100
 PROJECT_FIELDS = "id,title,description,label_config,task_number"
 """Counting everything else in every project would take the server longer."""
 TASK_PAGE = 500
+CHOSEN = 200
+"""Tasks that are asked for by their ids at once: the address of the request stays below 4,000 characters."""
+OUTLINE = "id,data,updated_at,annotations"
+"""What the server puts into a task, and by the same names into each of its annotations."""
 IMPORT_CHUNK = 1000
 OVERLAP = timedelta(minutes=2)
 """How far before the last change that was seen changes are asked for: a slow transaction may end after a later one."""
@@ -170,39 +175,44 @@ class Studio:
     def tasks(self, project_id: int, since: str | None = None) -> Iterator[Task]:
         """Every task of a project, by id, with its data, annotations and predictions whole.
 
-        since: the greatest `updated_at` of an earlier reading; only tasks that changed since are given (and some that
-        were seen already).  An annotation that is made, changed by anybody or deleted changes its task; a draft does
-        not.  Deleted tasks are in no reading.
+        since: a time before which every change was seen; only tasks that changed since are given (and some that were
+        seen already).  An annotation that is made, changed by anybody or deleted changes its task; a draft does not.
+        Deleted tasks are in no reading.
         """
         filters = [] if since is None else [_condition("updated_at", "greater_or_equal", "Datetime", _earlier(since))]
+        yield from (_lasting(task) for task in self._pages(project_id, filters))
+
+    def outline(self, project_id: int) -> Iterator[Task]:
+        """Every task of a project, by id: `data`, `updated_at`, and of its annotations `id` and `updated_at` alone.
+
+        Takes the server a third of the time of `tasks`, and hardly any memory.
+        """
+        return self._pages(project_id, [], include=OUTLINE)
+
+    def tasks_of(self, project_id: int, ids: Iterable[int]) -> Iterator[Task]:
+        """The tasks of a project with these ids, as `tasks` gives them; those that are gone are left out."""
+        rest = iter(ids)
+        while part := list(islice(rest, CHOSEN)):
+            query = {"selectedItems": {"all": False, "included": part}}
+            found = self._page(project_id, query, page_size=len(part))
+            yield from (_lasting(task) for task in found)
+
+    def _pages(self, project_id: int, filters: list[Condition], **options: str) -> Iterator[Task]:
         last = 0
         while True:
             # By id rather than by page: nobody's deletions in between make a task slip from one page to another.
             following = _condition("id", "greater", "Number", last)
             query = {"filters": {"conjunction": "and", "items": [*filters, following]}, "ordering": ["tasks:id"]}
-            answer = self._wire.get(
-                "/api/tasks/",
-                project=project_id,
-                page_size=TASK_PAGE,
-                fields="all",
-                resolve_uri="false",
-                query=orjson.dumps(query).decode(),
-            )
-            found = _list(_field(answer, "tasks"))
-            yield from (_lasting(task) for task in found)
+            found = self._page(project_id, query, page_size=TASK_PAGE, **options)
+            yield from found
             if len(found) < TASK_PAGE:
                 return
             last = int(_field(found[-1], "id"))
 
-    def export(self, project_id: int) -> list[Task]:
-        """Every task of a project, by id, in about a third of the time that `tasks` takes.
-
-        Annotations are the same as there; `drafts` are everybody's, which `tasks` does not show; `predictions` are ids.
-        The server keeps a copy of each export in its data folder, so this is no way to look for changes.
-        """
-        path = f"/api/projects/{project_id}/export"
-        found = _list(self._wire.get(path, exportType="JSON", download_all_tasks="true"))
-        return sorted((_lasting(task) for task in found), key=lambda task: int(_field(task, "id")))
+    def _page(self, project_id: int, query: Mapping[str, Any], **options: str | int) -> list[Task]:
+        options |= {"project": project_id, "fields": "all", "resolve_uri": "false"}
+        answer = self._wire.get("/api/tasks/", query=orjson.dumps(query).decode(), **options)
+        return _list(_field(answer, "tasks"))
 
     def import_annotations(self, task_id: int, annotations: Sequence[Mapping[str, Any]]) -> list[int]:
         """Add annotations (`result`, `completed_by`: a user's id, `lead_time`, ...) to a task; their ids."""
@@ -253,7 +263,7 @@ class Studio:
         return [hook for hook in hooks if hook.get("url") == url and hook.get("project") == project_id]
 
 
-def _condition(column: str, operator: str, kind: str, value: str | int) -> dict[str, str | int]:
+def _condition(column: str, operator: str, kind: str, value: str | int) -> Condition:
     return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
 

@@ -120,8 +120,15 @@ class FakeStudio:
         found = self._call(lambda: deepcopy(self.held[project_id]))
         yield from (task for task in found if since is None or task["updated_at"] >= since)
 
-    def export(self, project_id: int) -> list[Task]:
-        return self._call(lambda: deepcopy(self.held[project_id]))
+    def outline(self, project_id: int) -> Iterator[Task]:
+        for task in self._call(lambda: deepcopy(self.held[project_id])):
+            annotations = [{name: one[name] for name in ("id", "updated_at")} for one in task["annotations"]]
+            yield {name: task[name] for name in ("id", "data", "updated_at")} | {"annotations": annotations}
+
+    def tasks_of(self, project_id: int, ids: Iterable[int]) -> Iterator[Task]:
+        wanted = set(ids)
+        found = self._call(lambda: deepcopy(self.held[project_id])) if wanted else []
+        yield from (task for task in found if task["id"] in wanted)
 
     # What people do, which is no call of the campaign's.
 

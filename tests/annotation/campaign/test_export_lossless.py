@@ -96,7 +96,8 @@ def test_every_stage_as_the_server_has_it(tmp_path: Path, studio: FakeStudio, na
     corpus = corpus_of(tmp_path / "corpus")
     to_the_end(studio, lambda: sync(studio, corpus))
     for task in studio.everything():
-        task["annotations"][0] |= {"lead_time": 12.5, "unheard_of": {"é": ["🦊", None]}}
+        changes = {"lead_time": 12.5, "unheard_of": {"é": ["🦊", None]}}
+        task["annotations"][0] |= changes | {"updated_at": studio.clock()}
         task["updated_at"] = studio.clock()
     sync(studio, corpus)
     export_campaign(corpus)

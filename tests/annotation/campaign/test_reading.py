@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from annotation.campaign.archive import Archive
+from annotation.campaign.reading import WHOLE_AGAIN, Reader
 from annotation.campaign.sync import Sync
+from annotation.studio.client import Task
 from annotation.studio.connection import Refused
 from tests.annotation.campaign.fake_studio import FakeStudio, any_interface
 from tests.annotation.campaign.people_at_work import nothing_seen, respond
@@ -164,3 +166,96 @@ def test_an_interface_that_work_does_not_fit_is_left_and_said_once(
         assert "from_name=box" in found.misfits[0]
         assert found.created == {"expert": 2}
         assert later.run().misfits == ()
+
+
+class Counting(FakeStudio):
+    """Counts what it is asked for."""
+
+    def __init__(self, emails: Iterable[str]) -> None:
+        super().__init__(emails)
+        self.outlines = 0
+        self.since: list[str] = []
+        self.fetched: list[int] = []
+
+    def outline(self, project_id: int) -> Iterator[Task]:
+        self.outlines += 1
+        return super().outline(project_id)
+
+    def tasks(self, project_id: int, since: str | None = None) -> Iterator[Task]:
+        self.since.append(since or "")
+        return super().tasks(project_id, since)
+
+    def tasks_of(self, project_id: int, ids: Iterable[int]) -> Iterator[Task]:
+        wanted = list(ids)
+        self.fetched += wanted
+        return super().tasks_of(project_id, wanted)
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def counting(corpus: Path) -> Counting:
+    """A server on which everybody answered once, and a campaign that has read it."""
+    studio = Counting(f"{name}@x.org" for name in ROLES)
+    with Sync(studio, corpus, any_interface, Path("/served/images")) as running:
+        running.run()
+        everybody_works(studio)
+        running.run()
+    studio.fetched.clear()
+    return studio
+
+
+def reader(studio: FakeStudio, archive: Archive, clock: Clock) -> Reader:
+    return Reader(studio, archive, studio.clock, clock)
+
+
+def test_a_fresh_sync_fetches_only_what_is_not_filed(counting: Counting, corpus: Path) -> None:
+    task = counting.task(ANN)
+    counting.edit(task, task["annotations"][0], NUMBER["ann"], nothing_seen())
+    with Archive(corpus / "campaign/answers.jsonl") as archive:
+        assert reader(counting, archive, Clock()).read("pilot") == 1
+    assert counting.fetched == [task["id"]]
+
+
+def test_a_fresh_sync_notices_a_deleted_answer(counting: Counting, corpus: Path) -> None:
+    task = counting.task(ANN)
+    counting.delete(task, task["annotations"][0])
+    with Archive(corpus / "campaign/answers.jsonl") as archive:
+        assert reader(counting, archive, Clock()).read("pilot") == 1
+        assert archive.standing(ANN, task["id"]) == set()
+
+
+def test_what_nobody_touches_is_not_read_again_and_again(counting: Counting, corpus: Path) -> None:
+    clock = Clock()
+    with Archive(corpus / "campaign/answers.jsonl") as archive:
+        reading = reader(counting, archive, clock)
+        asked = []
+        for _ in range(3):
+            counting.since.clear()
+            reading.read("pilot")
+            clock.seconds += 600
+            asked.append(list(counting.since))
+    first, second, third = asked
+    assert first == []
+    assert all(early < late for early, late in zip(second, third, strict=True))
+
+
+def test_a_project_is_read_as_a_whole_now_and_then(counting: Counting, corpus: Path) -> None:
+    clock = Clock()
+    with Archive(corpus / "campaign/answers.jsonl") as archive:
+        reading = reader(counting, archive, clock)
+        reading.read("pilot")
+        outlines = counting.outlines
+        reading.read("pilot")
+        assert counting.outlines == outlines
+        clock.seconds += WHOLE_AGAIN
+        reading.read("pilot")
+        assert counting.outlines > outlines

@@ -102,7 +102,7 @@ def give(live: Live, page: Any, request: pytest.FixtureRequest) -> Give:
 
         def exported() -> dict[str, Any]:
             with live.manager() as manager:
-                [found] = manager.export(project)
+                [found] = manager.tasks(project)
             return found
 
         return Desk.open(page, live.server.url, project, size), exported

@@ -224,19 +224,27 @@ def test_the_sdk_reads_the_same_work(live: Live, manager: Studio, project: int) 
     sdk._client_wrapper.httpx_client.httpx_client.close()
 
 
-def test_an_export_holds_the_same_work_and_everybody_s_drafts(live: Live, manager: Studio, project: int) -> None:
+def test_an_outline_says_which_annotations_there_are_and_when_they_changed(
+    manager: Studio, live: Live, project: int
+) -> None:
     ids = manager.import_tasks(project, [task(number) for number in range(3)])
     annotate(live, "anna", ids[1], [box("r0", 1.0)])
     annotate(live, "bert", ids[1], [])
-    key, _ = live.person("bert")
-    with Connection(live.server.url, key) as bert:
-        bert.post(f"/api/tasks/{ids[2]}/drafts", {"result": [box("r5", 9.0)]})
-    exported, listed = manager.export(project), list(manager.tasks(project))
-    assert [(item["id"], item["data"]) for item in exported] == [(item["id"], item["data"]) for item in listed]
-    for quick, whole in zip(exported, listed, strict=True):
-        assert by_id(quick["annotations"]) == by_id(whole["annotations"])
-        assert quick["predictions"] == [prediction["id"] for prediction in whole["predictions"]]
-    assert [draft["result"] for draft in exported[2]["drafts"]] == [[box("r5", 9.0)]]
+    outline, whole = list(manager.outline(project)), list(manager.tasks(project))
+    for brief, full in zip(outline, whole, strict=True):
+        assert brief.keys() == {"id", "data", "updated_at", "annotations"}
+        assert brief == {name: full[name] for name in brief} | {"annotations": brief["annotations"]}
+        dates = [{name: item[name] for name in ("id", "updated_at")} for item in full["annotations"]]
+        assert by_id(brief["annotations"]) == by_id(dates)
+
+
+def test_chosen_tasks_are_as_in_the_list_of_all(manager: Studio, live: Live, project: int) -> None:
+    ids = manager.import_tasks(project, [task(number) for number in range(450)])
+    annotate(live, "anna", ids[1], [box("r0", 1.0)])
+    manager.delete_task(ids[2])
+    whole = {item["id"]: item for item in manager.tasks(project)}
+    chosen = {item["id"]: item for item in manager.tasks_of(project, [*ids[:3], *ids[5:]])}
+    assert chosen == {number: whole[number] for number in [*ids[:2], *ids[5:]]}
 
 
 def by_id(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
