@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -181,3 +184,24 @@ def test_the_bar_shows_what_was_spent(capsys: pytest.CaptureFixture[str]) -> Non
         watcher.spent(Usage())
     told = capsys.readouterr()
     assert told.out == "" and "4/4" in told.err and "$0.00 spent" in told.err
+
+
+def test_a_second_interruption_leaves_at_once_and_what_was_sent_is_remembered(
+    corpus: Path, server: FaultServer
+) -> None:
+    server.latency = 3
+    words = [Path(sys.executable).with_name("editfhf"), "draft", corpus, "--base-url", server.url, "--quiet"]
+    with subprocess.Popen(words, env=os.environ | {"OPENAI_API_KEY": KEY}, stderr=subprocess.PIPE) as process:
+        while server.bill.arrived() < 1:
+            time.sleep(0.02)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        assert process.wait(2) == 130
+        said = process.stderr.read().decode() if process.stderr else ""
+    assert "Traceback" not in said and "Interrupted" in said
+    server.latency = 0
+    draft(corpus, server)
+    assert server.bill.paid_twice() == []
+    # What the server still works on is of nobody any more.
+    time.sleep(3)

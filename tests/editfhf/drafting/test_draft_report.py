@@ -52,8 +52,8 @@ def test_drafts_are_counted_where_they_belong(report: Report) -> None:
     by_prompt = {row.name: (row.drafts, row.accepted.count) for row in report.groups["prompt_version"]}
     assert by_prompt == {"v1-abc": (2, 1), "v2-abc": (1, 0)}
     assert [row.name for row in report.groups["kind"]] == ["artifact", "failure"]
-    assert report.types == [("hand_foot", "hand_foot", 1), ("wrong_content", "partial", 1)]
-    assert report.severities == [("minor", "minor", 1), ("minor", "severe", 1)]
+    assert report.types == [("wrong_content", "partial", 1), ("hand_foot", "hand_foot", 1)]
+    assert report.severities == [("minor", "severe", 1), ("minor", "minor", 1)]
     assert [one.region_id for one in report.examples] == ["f-2"]
 
 
