@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from annotation.campaign.status import Status, by_stage, ordered, total
+from mos import pages
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -18,9 +18,6 @@ EXTRA = (
     "progress{width:120px;height:9px;accent-color:var(--accent)}tbody th{min-width:9em}"
     "@media (max-width:520px){.tiles{grid-template-columns:1fr 1fr}.tile b{font-size:21px}}"
 )
-
-# Control characters are no text, and a lone surrogate cannot be written; tab and line feed stay.
-_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000)), "\ufffd")
 
 
 def write(out: Path, status: Status, refresh: int | None = None) -> None:
@@ -35,8 +32,6 @@ def render(status: Status, refresh: int | None = None) -> str:
 
     refresh: seconds after which a browser loads the page again; None for never
     """
-    from markupsafe import Markup
-
     return (
         _environment()
         .get_template(TEMPLATE)
@@ -46,7 +41,7 @@ def render(status: Status, refresh: int | None = None) -> str:
             stages=by_stage(status.rows),
             rows=ordered(status.rows),
             refresh=refresh,
-            style=Markup(resources.files("mos.report").joinpath("page.css").read_text(encoding="utf-8") + EXTRA),
+            style=pages.style(EXTRA),
         )
     )
 
@@ -67,16 +62,7 @@ def tiles(status: Status) -> list[tuple[str, str, str]]:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("annotation.campaign", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
+    environment = pages.environment("annotation.campaign")
     environment.filters |= {
         "count": lambda value: f"{value:,}",
         "decimal": lambda value: "–" if value is None else f"{value:.1f}",
@@ -85,8 +71,3 @@ def _environment() -> Environment:
         "moment": lambda value: value[:16].replace("T", " "),
     }
     return environment
-
-
-def _printable(value: Any) -> Any:
-    """Text without control characters; markup of ours passes as it is."""
-    return value.translate(_CONTROL) if type(value) is str else value

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from editfhf.drafting.checks import CHECKS
 from editfhf.drafting.report import GROUPS, Report, Share
+from mos import pages
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,9 +35,6 @@ TITLES = {
     ),
 }
 
-# Control characters are no text, and a lone surrogate cannot be written; tab and line feed stay.
-_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000)), "\ufffd")
-
 
 def write(out: Path, report: Report, name: str) -> None:
     """Put the page about the corpus called `name` into the file `out`, in one step."""
@@ -48,8 +45,6 @@ def write(out: Path, report: Report, name: str) -> None:
 
 def render(report: Report, name: str) -> str:
     """The text of the page; every value is escaped by the template engine.  The same report gives the same bytes."""
-    from markupsafe import Markup
-
     whole = report.whole
     return (
         _environment()
@@ -66,23 +61,14 @@ def render(report: Report, name: str) -> str:
             ],
             groups=[(by, *TITLES[by], report.groups[by]) for by in GROUPS],
             checks=CHECKS,
-            style=Markup(resources.files("mos.report").joinpath("page.css").read_text(encoding="utf-8") + EXTRA),
+            style=pages.style(EXTRA),
         )
     )
 
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("editfhf.drafting", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
+    environment = pages.environment("editfhf.drafting")
     environment.filters |= {
         "count": lambda value: f"{value:,}",
         "percent": _percent,
@@ -103,8 +89,3 @@ def _interval(share: Share) -> str:
 
 def _decimal(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _printable(value: Any) -> Any:
-    """Text without control characters; markup of ours passes as it is."""
-    return value.translate(_CONTROL) if type(value) is str else value

@@ -8,21 +8,19 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from annotation.records import DIMENSIONS
 from editfhf.figures import drawings, stylesheet
 from editfhf.figures.wording import KIND_NAMES, SCORE_NAMES, decimal, percent, words
 from editfhf.report import pictures, view
 from editfhf.statistics.records import SCORES, Statistics
+from mos import pages
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 GALLERY = 24
-
-# C0 and C1 controls are no text, and a lone surrogate cannot be written; tab and line feed stay
-_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000)), "\ufffd")
 
 
 def write(dataset: Path, statistics: Statistics, out: Path, gallery: int = GALLERY) -> None:
@@ -57,16 +55,7 @@ def render(statistics: Statistics, shown: Sequence[pictures.Shown]) -> str:
 
 
 def _environment() -> Environment:
-    from jinja2 import DictLoader, Environment, StrictUndefined
-
-    environment = Environment(
-        loader=DictLoader({name: _text(name) for name in ("report.html", "tables.html", "gallery.html")}),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
+    environment = pages.environment("editfhf.report")
     environment.filters |= {"words": words, "decimal": decimal, "percent": percent, "cells": view.score_cells}
     environment.globals |= {
         "SCORES": SCORES,
@@ -75,11 +64,6 @@ def _environment() -> Environment:
         "KIND_NAMES": KIND_NAMES,
     }
     return environment
-
-
-def _printable(value: Any) -> Any:
-    """Text without control characters; markup of ours passes as it is."""
-    return value.translate(_CONTROL) if type(value) is str else value
 
 
 @cache

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
 
+from mos import pages
 from mos.agreement import READING, agreements, tabulate
 from mos.comparison import compare
 from mos.connectivity import report as connections
@@ -32,8 +32,6 @@ _GLANCE = (
     "rater", "n", "share", "expected_share", "share_high", "share_p_holm", "bias", "inconsistency", "pearson",
     "spearman", "entropy", "repeats_excess", "drift", "rank_influence", "excluded", "reason",
 )  # fmt: skip
-# Control characters are no text, and a lone surrogate cannot be written; tab and line feed stay.
-_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000)), "\ufffd")
 
 
 def write(
@@ -92,7 +90,7 @@ def render(
             ledger=result.ledger().slice(0, SHOWN),
             ledger_count=len(result.ledger()),
             made=orjson.dumps(made, option=orjson.OPT_INDENT_2).decode(),
-            style=Markup(_text("page.css")),
+            style=pages.style(),
         )
     )
 
@@ -130,15 +128,7 @@ def _apart(ratings: Ratings, result: Result) -> list[str]:
 
 
 def _environment() -> Environment:
-    from jinja2 import DictLoader, Environment, StrictUndefined
-
-    environment = Environment(
-        loader=DictLoader({"page.html": _text("page.html")}),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages.environment("mos.report")
     environment.filters["cell"] = _cell
     environment.filters["numeric"] = _numeric
     return environment
@@ -153,13 +143,9 @@ def _cell(value: object) -> str:
         return f"{value:.4g}"
     if isinstance(value, int):
         return f"{value:,}"
-    text = str(value).translate(_CONTROL)
+    text = str(pages.printable(value))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _numeric(kind: pa.DataType) -> bool:
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
-
-
-def _text(name: str) -> str:
-    return resources.files("mos.report").joinpath(name).read_text(encoding="utf-8")
