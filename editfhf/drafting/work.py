@@ -13,6 +13,7 @@ from editfhf.chat import Answer, Outcome, OverBudget, Request, Usage
 from editfhf.drafting.drafts_file import TRANSIENT, Result, Source, Writer, shares
 from editfhf.drafting.reply import Described, Fault, judge
 from editfhf.drafting.requests import Asking, Chunk, first_request, pictures_of, second_request
+from editfhf.drafting.shown import Shown
 
 Ask = Callable[[Iterable[Request]], AsyncIterator[tuple[Request, Outcome]]]
 """Asks requests, drawn one by one as there is room for them, and gives outcomes in any order."""
@@ -68,6 +69,7 @@ class Work:
         self._watcher = watcher
         self._asked: dict[str, _Asked] = {}
         self._again: deque[Callable[[], Request | None]] = deque()
+        self._last: tuple[str, Shown] | None = None
         self.tally = Tally()
 
     def interrupt(self) -> None:
@@ -109,11 +111,18 @@ class Work:
     def _made(self, chunk: Chunk) -> Request | None:
         """The first request about a chunk; None when its pictures cannot be used, which is written down."""
         try:
-            return first_request(chunk, pictures_of(self._root, chunk, self._asking.encoding), self._asking)
+            return first_request(chunk, self._shown(chunk), self._asking)
         except ImageError as error:
             fault = Fault("bad_picture", str(error))
             self._write(chunk, "", dict.fromkeys(chunk.asked, fault), dict.fromkeys(chunk.asked, Usage()))
             return None
+
+    def _shown(self, chunk: Chunk) -> Shown:
+        """The pictures of the chunk's pair, those of the chunk before if it was of the same pair."""
+        pair_id = chunk.pair.pair_id
+        if self._last is None or self._last[0] != pair_id:
+            self._last = pair_id, pictures_of(self._root, chunk, self._asking.encoding)
+        return self._last[1]
 
     def _take(self, request: Request, outcome: Outcome) -> None:
         """Write what counts of a reply; what does not is asked about once more, and then set aside."""

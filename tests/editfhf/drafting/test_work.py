@@ -69,6 +69,19 @@ def test_every_region_gets_a_draft_and_the_shares_add_up(root: Path) -> None:
     assert cost(root) == 3 * Decimal("0.01") and sum(row["usage"]["input_tokens"] for row in rows(root)) == 3000
 
 
+def test_the_pictures_of_a_pair_are_read_and_encoded_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    whole = images.read
+    monkeypatch.setattr(images, "read", lambda root, path: [read.append(path), whole(root, path)][1])
+    model = Model()
+    run(root, model, marked("p1", 9), marked("p2", 5))
+    assert len(model.asked) == 5
+    assert len(read) == 4
+    shown = [tuple(picture.digest for picture in request.pictures) for request in model.asked]
+    assert len({id(picture) for request in model.asked for picture in request.pictures}) == 6
+    assert shown[0] == shown[1] == shown[2] != shown[3] == shown[4]
+
+
 def test_a_second_run_asks_nothing(root: Path) -> None:
     run(root, Model())
     model = Model()
