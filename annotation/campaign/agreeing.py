@@ -97,7 +97,8 @@ def _scoring(record: Record) -> list[Figure]:
     }
     for dimension in DIMENSIONS:
         given = [(items[pair_id], scores[dimension]) for (pair_id, _), scores in latest.items() if dimension in scores]
-        if not given:
+        if len({item for item, _ in given}) < 2:
+            # Of one pair alone it is 0 whatever the scores are.
             continue
         item, score = (np.array(column) for column in zip(*given, strict=True))
         value = alpha(np.unique(item, return_inverse=True)[1], score)

@@ -19,7 +19,7 @@ from annotation.campaign.archive import Archive
 from annotation.campaign.handed_out import read_handed_out
 from annotation.campaign.hidden import scores_with_gold
 from annotation.campaign.options import FOLDER, Options, read_options
-from annotation.campaign.planner import PairState, Record, states
+from annotation.campaign.planner import PairState, Record, states, without_drafts
 from annotation.campaign.progress import Assigned, ProgressOptions, Submitted, progress, status_rows
 from annotation.campaign.record import RecordReader
 from annotation.campaign.status import Row, Status
@@ -47,7 +47,7 @@ def look(corpus: Path, now: datetime) -> Status:
         sum(state.step is None for state in where),
         len(where),
         dict(Counter(one.reason for one in aside)),
-        notes,
+        [*notes, *without_drafts(where)],
         figures,
         {stage.stage: stage.to_come for stage in found.stages if stage.to_come},
     )

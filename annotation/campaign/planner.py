@@ -143,6 +143,16 @@ def states(record: Record) -> Iterator[PairState]:
         yield _Plan(record, pair, assigned, existing.get(pair.pair_id, ()), ready).state()
 
 
+def without_drafts(found: Iterable[PairState]) -> list[str]:
+    """A sentence for the manager when pairs wait for drafts of their texts."""
+    # Once the review of a text has begun, it is among the reviews.
+    waiting = [state.pair_id for state in found if state.step == "textual" and not state.reviews]
+    if not waiting:
+        return []
+    names = ", ".join(waiting[:5]) + (", ..." if len(waiting) > 5 else "")
+    return [f"{len(waiting)} pairs wait until each of their regions has a draft in drafts.jsonl: {names}."]
+
+
 def assignment(record: Record) -> dict[tuple[str, str], tuple[str, ...]]:
     """The people of every (pair_id, stage), candidates who have not failed among them.
 

@@ -21,7 +21,7 @@ from annotation.campaign.handed_out import HandedOut
 from annotation.campaign.lock import locked
 from annotation.campaign.options import FOLDER, Stage, read_options
 from annotation.campaign.passing import pass_list
-from annotation.campaign.planner import Record, in_order, states
+from annotation.campaign.planner import Record, in_order, states, without_drafts
 from annotation.campaign.reading import Reader
 from annotation.campaign.record import INPUTS, RecordReader, picture_urls
 from annotation.campaign.server import Server
@@ -53,7 +53,7 @@ class Summary:
     created: tasks by stage; set_aside: what was set aside for the first time; strangers: people without an account
     damaged: lines of the archive that cannot be read; doubled: tasks that were there twice, of which one is left
     fitted: projects that were given the present interface; misfits: why others could not be, when first tried
-    notes: what the manager should know of people's qualification and of instructions, when it is new
+    notes: what the manager should know of people's qualification, of instructions and of drafts, when it is new
     """
 
     filed: int = 0
@@ -149,7 +149,7 @@ class Sync:
         self._handed_out.note(self._reader.keys(), self._now())
         steps = dict(Counter[str](state.step or "done" for state in where))
         strange, damaged = self._strangers(), tuple(self._archive.damaged)
-        told, self._told = self._told, pass_list(record).notes
+        told, self._told = self._told, (*pass_list(record).notes, *without_drafts(where))
         notes = tuple(note for note in self._told if note not in told)
         self._summary = Summary(
             filed, made, created, steps, self._aside.add(found), strange, damaged, doubled, fitted, misfits, notes

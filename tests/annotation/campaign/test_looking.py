@@ -217,6 +217,12 @@ def test_alpha_is_that_of_the_latest_scores(corpus: Path, studio: FakeStudio) ->
     assert [one.value for one in look(corpus, NOW).figures if one.stage == "scoring"] == [1.0, 1.0, 1.0]
 
 
+def test_of_one_pair_alone_there_is_no_alpha(tmp_path: Path, studio: FakeStudio) -> None:
+    corpus = corpus_of(tmp_path / "one", 1)
+    to_the_end(studio, lambda: sync(studio, corpus))
+    assert "scoring" not in {one.stage for one in look(corpus, NOW).figures}
+
+
 def shown(status: Status) -> str:
     console = Console(file=io.StringIO(), width=160)
     console.print(drawn(status))

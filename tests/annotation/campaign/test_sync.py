@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from annotation.campaign.archive import Archive
 from annotation.campaign.lock import locked
+from annotation.campaign.looking import look
 from annotation.campaign.options import write_options
 from annotation.campaign.sync import Summary, Sync
 from annotation.predictions import rating_results
@@ -320,12 +322,16 @@ def test_drafts_are_what_reviewers_begin_from(tmp_path: Path, studio: FakeStudio
         sync(studio, corpus)
         everybody_works(studio)
     assert not any(key.startswith("textual") for key in studio.task_keys())
+    waits = "1 pairs wait until each of their regions has a draft in drafts.jsonl: p0."
+    assert sync(studio, corpus).notes == (waits,)
+    assert look(corpus, datetime.now(UTC)).notes == [waits]
     expert = next(task for task in studio.everything() if task["data"]["key"].startswith("expert/"))
     region = next(item["id"] for item in expert["annotations"][0]["result"] if item["from_name"] == "box")
     draft = {"pair_id": "p0", "region_id": region, "text": "A draft.", "flaw_type": "face", "severity": "severe"}
     (corpus / "drafts.jsonl").write_text(json.dumps(draft) + '\n{"pair_id": 1}\n')
     found = sync(studio, corpus)
     assert [one.reason for one in found.set_aside] == ["bad_draft"]
+    assert found.notes == ()
     [task] = [task for task in studio.everything() if task["data"]["key"].startswith("textual")]
     assert task["data"]["seen"] == {region: "A draft."}
     said = {item["from_name"]: item["value"] for item in predicted(task)}
