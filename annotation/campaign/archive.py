@@ -33,6 +33,7 @@ class Version:
     author, editor: e-mails of who made it and of who else than its author and the manager changed it last, if known
     seen_at: ISO time at which it was first seen
     annotation: Label Studio's JSON; None when it was deleted
+    task_changed: time of the last change of its task when that was read, as the server said it; "" when unknown
     """
 
     project: str
@@ -44,6 +45,7 @@ class Version:
     seen_at: str
     data: dict[str, Any]
     annotation: dict[str, Any] | None
+    task_changed: str = ""
 
     @property
     def digest(self) -> str:
@@ -56,7 +58,7 @@ class Version:
 
 
 class Filed(NamedTuple):
-    """Where a version stands in the file, which line that is (counted from 1), and when the annotation changed."""
+    """Where a version stands in the file, and which line that is (counted from 1)."""
 
     offset: int
     line: int
@@ -64,7 +66,7 @@ class Filed(NamedTuple):
     task_id: int
     project: str
     author: str | None
-    updated_at: str | None
+    task_changed: str
 
 
 class Archive:
@@ -137,12 +139,12 @@ class Archive:
             if filed[-1].digest != GONE and filed[-1].task_id == task_id
         }
 
-    def up_to_date(self, key: str, task_id: int, changed: Mapping[int, str]) -> bool:
-        """Whether the annotations of a task are those, and as, that were filed; `changed`: their `updated_at` by id."""
-        filed = {number: self.latest(key, number) for number in self.standing(key, task_id)}
-        return filed.keys() == changed.keys() and all(
-            one is not None and one.author is not None and one.updated_at == changed[number]
-            for number, one in filed.items()
+    def up_to_date(self, key: str, task_id: int, task_changed: str, count: int) -> bool:
+        """Whether a task that changed last at a time, and has so many annotations, is filed as it is."""
+        known = self._index.get(key, {})
+        latest = [known[number][-1] for number in self.standing(key, task_id)]
+        return len(latest) == count and all(
+            filed.author is not None and filed.task_changed == task_changed for filed in latest
         )
 
     def known_keys(self) -> list[str]:
@@ -166,11 +168,10 @@ class Archive:
 
     def _file(self, version: Version, offset: int, digest: str) -> None:
         """Note that the last line, at this offset, holds the version."""
-        annotation = version.annotation or {}
-        changed = annotation.get("updated_at")
-        filed = Filed(offset, self._lines, digest, version.task_id, version.project, version.author, changed)
+        part = (version.task_id, version.project, version.author, version.task_changed)
+        filed = Filed(offset, self._lines, digest, *part)
         self._index.setdefault(version.key, {}).setdefault(version.annotation_id, []).append(filed)
-        made_by = annotation.get("completed_by")
+        made_by = (version.annotation or {}).get("completed_by")
         if isinstance(made_by, int) and version.author is not None:
             self.authors[made_by] = version.author
 

@@ -131,11 +131,11 @@ class Reader:
         for task in listed:
             key = _key(task)
             known[task["id"]] = key
-            latest = max(latest, str(task.get("updated_at") or ""))
+            latest = max(latest, _changed(task))
             if seen:
                 waiting += self._versions(name, key, task, authors, manager)
                 filed += self._file(waiting, BATCH)
-            elif not self._archive.up_to_date(key, task["id"], _changes(task)):
+            elif not self._archive.up_to_date(key, task["id"], _changed(task), _count(task)):
                 changed.append(task["id"])
         now_seen = _moved(seen, latest, began, self._elapsed())
         for task in self._server.tasks_of(project_id, changed):
@@ -167,9 +167,10 @@ class Reader:
             if annotation.get("completed_by") is None:
                 # Its author's account was deleted, perhaps after we saw whose it was.
                 author = self._archive.author(key, annotation["id"])
-            yield Version(name, key, task["id"], annotation["id"], author, editor, self._now(), data, annotation)
+            who = annotation["id"], author, editor
+            yield Version(name, key, task["id"], *who, self._now(), data, annotation, _changed(task))
         for gone in sorted(self._archive.standing(key, task["id"]) - present):
-            yield Version(name, key, task["id"], gone, None, None, self._now(), data, None)
+            yield Version(name, key, task["id"], gone, None, None, self._now(), data, None, _changed(task))
 
 
 def _key(task: Task) -> str:
@@ -178,9 +179,14 @@ def _key(task: Task) -> str:
     return key if isinstance(key, str) else ""
 
 
-def _changes(task: Task) -> dict[int, str]:
-    """When each annotation of a task changed last, by its id."""
-    return {annotation["id"]: annotation["updated_at"] for annotation in task.get("annotations") or []}
+def _changed(task: Task) -> str:
+    """When a task changed last, as the server says it."""
+    return str(task.get("updated_at") or "")
+
+
+def _count(task: Task) -> int:
+    """How many annotations the outline of a task counts, those that skip it among them."""
+    return int(task.get("total_annotations") or 0) + int(task.get("cancelled_annotations") or 0)
 
 
 def _moved(seen: Seen | None, latest: str, began: float, ended: float) -> Seen | None:

@@ -25,8 +25,7 @@ PROJECT_FIELDS = "id,title,description,label_config,task_number"
 TASK_PAGE = 500
 CHOSEN = 200
 """Tasks that are asked for by their ids at once: the address of the request stays below 4,000 characters."""
-OUTLINE = "id,data,updated_at,annotations"
-"""What the server puts into a task, and by the same names into each of its annotations."""
+OUTLINE = "id,data,updated_at,total_annotations,cancelled_annotations"
 IMPORT_CHUNK = 1000
 OVERLAP = timedelta(minutes=2)
 """How far before the last change that was seen changes are asked for: a slow transaction may end after a later one."""
@@ -180,12 +179,12 @@ class Studio:
         Deleted tasks are in no reading.
         """
         filters = [] if since is None else [_condition("updated_at", "greater_or_equal", "Datetime", _earlier(since))]
-        yield from (_lasting(task) for task in self._pages(project_id, filters))
+        yield from (_lasting(task) for task in self._pages(project_id, filters, fields="all"))
 
     def outline(self, project_id: int) -> Iterator[Task]:
-        """Every task of a project, by id: `data`, `updated_at`, and of its annotations `id` and `updated_at` alone.
+        """Every task of a project, by id, with its data, when it changed last, and how many annotations it has.
 
-        Takes the server a third of the time of `tasks`, and hardly any memory.
+        Takes the server an eighth of the time of `tasks`.
         """
         return self._pages(project_id, [], include=OUTLINE)
 
@@ -194,7 +193,7 @@ class Studio:
         rest = iter(ids)
         while part := list(islice(rest, CHOSEN)):
             query = {"selectedItems": {"all": False, "included": part}}
-            found = self._page(project_id, query, page_size=len(part))
+            found = self._page(project_id, query, page_size=len(part), fields="all")
             yield from (_lasting(task) for task in found)
 
     def _pages(self, project_id: int, filters: list[Condition], **options: str) -> Iterator[Task]:
@@ -210,7 +209,7 @@ class Studio:
             last = int(_field(found[-1], "id"))
 
     def _page(self, project_id: int, query: Mapping[str, Any], **options: str | int) -> list[Task]:
-        options |= {"project": project_id, "fields": "all", "resolve_uri": "false"}
+        options |= {"project": project_id, "resolve_uri": "false"}
         answer = self._wire.get("/api/tasks/", query=orjson.dumps(query).decode(), **options)
         return _list(_field(answer, "tasks"))
 

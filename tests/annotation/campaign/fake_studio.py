@@ -122,8 +122,9 @@ class FakeStudio:
 
     def outline(self, project_id: int) -> Iterator[Task]:
         for task in self._call(lambda: deepcopy(self.held[project_id])):
-            annotations = [{name: one[name] for name in ("id", "updated_at")} for one in task["annotations"]]
-            yield {name: task[name] for name in ("id", "data", "updated_at")} | {"annotations": annotations}
+            skipped = sum(one["was_cancelled"] for one in task["annotations"])
+            counts = {"total_annotations": len(task["annotations"]) - skipped, "cancelled_annotations": skipped}
+            yield {name: task[name] for name in ("id", "data", "updated_at")} | counts
 
     def tasks_of(self, project_id: int, ids: Iterable[int]) -> Iterator[Task]:
         wanted = set(ids)

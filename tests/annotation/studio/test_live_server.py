@@ -41,11 +41,12 @@ def project(manager: Studio, request: pytest.FixtureRequest) -> int:
     return manager.create_project(name[:50], f"Of a test.\neditfhf:test/{name}/ann", LABEL_CONFIG).project_id
 
 
-def annotate(live: Live, name: str, task_id: int, result: list[dict[str, Any]]) -> int:
-    """A person submits a task; the annotation's id."""
+def annotate(live: Live, name: str, task_id: int, result: list[dict[str, Any]], skipped: bool = False) -> int:
+    """A person submits or skips a task; the annotation's id."""
     key, _ = live.person(name)
     with Studio(live.server.url, key) as person:
-        return person.import_annotations(task_id, [{"result": result, "lead_time": 12.5}])[0]
+        submitted = {"result": result, "lead_time": 12.5, "was_cancelled": skipped}
+        return person.import_annotations(task_id, [submitted])[0]
 
 
 def test_the_first_user_is_the_manager_and_the_release_is_the_tried_one(manager: Studio) -> None:
@@ -224,18 +225,21 @@ def test_the_sdk_reads_the_same_work(live: Live, manager: Studio, project: int) 
     sdk._client_wrapper.httpx_client.httpx_client.close()
 
 
-def test_an_outline_says_which_annotations_there_are_and_when_they_changed(
+def test_an_outline_says_when_tasks_changed_and_how_many_annotations_they_have(
     manager: Studio, live: Live, project: int
 ) -> None:
     ids = manager.import_tasks(project, [task(number) for number in range(3)])
-    annotate(live, "anna", ids[1], [box("r0", 1.0)])
-    annotate(live, "bert", ids[1], [])
+    first = annotate(live, "anna", ids[1], [box("r0", 1.0)])
+    annotate(live, "bert", ids[1], [], skipped=True)
+    names = {"id", "data", "updated_at", "total_annotations", "cancelled_annotations"}
     outline, whole = list(manager.outline(project)), list(manager.tasks(project))
-    for brief, full in zip(outline, whole, strict=True):
-        assert brief.keys() == {"id", "data", "updated_at", "annotations"}
-        assert brief == {name: full[name] for name in brief} | {"annotations": brief["annotations"]}
-        dates = [{name: item[name] for name in ("id", "updated_at")} for item in full["annotations"]]
-        assert by_id(brief["annotations"]) == by_id(dates)
+    assert outline == [{name: item[name] for name in names} for item in whole]
+    assert [(item["total_annotations"], item["cancelled_annotations"]) for item in outline] == [(0, 0), (1, 1), (0, 0)]
+    with Connection(live.server.url, live.server.api_key) as wire:
+        wire.delete(f"/api/annotations/{first}/")
+    after = list(manager.outline(project))[1]
+    assert (after["total_annotations"], after["cancelled_annotations"]) == (0, 1)
+    assert after["updated_at"] > outline[1]["updated_at"]
 
 
 def test_chosen_tasks_are_as_in_the_list_of_all(manager: Studio, live: Live, project: int) -> None:
