@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Self
 
 import campaign_corpus
 import orjson
@@ -53,15 +54,31 @@ def main() -> None:
         folder = Path(name)
         pairs = given.tasks // len(campaign_corpus.PEOPLE)
         campaign_corpus.make(folder / "corpus", pairs)
-        with start(folder / "studio", corpus=folder / "corpus") as server:
-            Bench(folder, server, pairs, given.list).run()
+        with Bench(folder, pairs, given.list) as bench:
+            bench.run()
 
 
 class Bench:
-    def __init__(self, folder: Path, server: Server, pairs: int, listing: bool) -> None:
-        self.folder, self.server, self.pairs, self.listing = folder, server, pairs, listing
+    def __init__(self, folder: Path, pairs: int, listing: bool) -> None:
+        self.folder, self.pairs, self.listing = folder, pairs, listing
         self.corpus, self.data = folder / "corpus", folder / "studio"
-        self.number = orjson.loads((self.data / "server.json").read_bytes())["process"]
+        self.server: Server = start(self.data, corpus=self.corpus)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.stop()
+
+    def restart(self) -> None:
+        """A fresh process of the server: one that served much once keeps the memory."""
+        self.server.stop()
+        self.server = start(self.data, corpus=self.corpus)
+
+    @property
+    def number(self) -> int:
+        """The server's process."""
+        return int(orjson.loads((self.data / "server.json").read_bytes())["process"])
 
     def run(self) -> None:
         (self.folder / "config.xml").write_text(interfaces.load("regional"))
@@ -71,23 +88,27 @@ class Bench:
             users = [ensure_user(studio, email, "correct horse battery") for email in emails]
         tasks = f"{len(users) * self.pairs} tasks"
 
-        raw = self.plain("raw-import")
-        peer = self.plain("import")
-        self.report(f"floor: the same imports over bare HTTP, {tasks}", raw)
-        self.report(f"label-studio-sdk: {tasks} imported", peer)
         self.choose_steps()
-        self.report(f"sync: projects and {tasks} made", self.annotate("sync"), peer)
+        made = self.annotate("sync")
+        peer = self.plain("import")
+        self.report(f"floor: the same imports over bare HTTP, {tasks}", self.plain("raw-import"))
+        self.report(f"label-studio-sdk: {tasks} imported", peer)
+        self.report(f"sync: projects and {tasks} made", made, peer)
 
         projects = [int(line) for line in peer.output.split()]
         self.answer(users, projects)
-        raw = self.plain("raw-export", *projects)
+        self.restart()
+        first = self.annotate("sync")
+        self.restart()
         peer = self.plain("export", *projects)
-        self.report("floor: the same exports over bare HTTP, to files", raw)
+        self.restart()
+        self.report("floor: the same exports over bare HTTP, to files", self.plain("raw-export", *projects))
         self.report("label-studio-sdk: exports, parsed and written as JSON", peer)
         if self.listing:
+            self.restart()
             self.report("label-studio-sdk: tasks.list, written as JSON", self.plain("list", *projects))
-        first = self.annotate("sync")
         self.report("sync: every answer read, filed and judged", first, peer)
+        self.restart()
         size = (self.corpus / "campaign" / "answers.jsonl").stat().st_size / MEGABYTE
         again = self.annotate("sync")
         self.report("sync: a new process, nothing new", again, peer, f"archive of {size:.0f} MiB")
