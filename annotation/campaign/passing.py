@@ -109,7 +109,7 @@ def _unwritten(record: Record) -> list[str]:
     ]
     if not waiting:
         return []
-    names = ", ".join(waiting[:5]) + (", ..." if len(waiting) > 5 else "")
+    names = ", ".join(waiting[:5]) + (f" and {len(waiting) - 5} more" if len(waiting) > 5 else "")
     return [f"{len(waiting)} pairs wait until their instruction in pairs.jsonl is rewritten: {names}."]
 
 

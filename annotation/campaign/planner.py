@@ -149,7 +149,7 @@ def without_drafts(found: Iterable[PairState]) -> list[str]:
     waiting = [state.pair_id for state in found if state.step == "textual" and not state.reviews]
     if not waiting:
         return []
-    names = ", ".join(waiting[:5]) + (", ..." if len(waiting) > 5 else "")
+    names = ", ".join(waiting[:5]) + (f" and {len(waiting) - 5} more" if len(waiting) > 5 else "")
     return [f"{len(waiting)} pairs wait until each of their regions has a draft in drafts.jsonl: {names}."]
 
 

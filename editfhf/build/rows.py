@@ -115,8 +115,8 @@ def _count(heard: Heard, outcome: consensus.Outcome, tally: Tally) -> None:
     counts["regions_flagged"] += len(flagged)
     counts["rationales_final"] += sum(region.rationale is not None for region in outcome.regions)
 
-    for annotation in (*heard.annotations, *heard.expert):
-        tally.person(annotation.annotator_id)["regional_annotations"] += 1
+    for name in sorted({annotation.annotator_id for annotation in (*heard.annotations, *heard.expert)}):
+        tally.person(name)["regional_annotations"] += 1
     for fate in outcome.fates:
         who = tally.person(fate.annotation.annotator_id)
         who["boxes"] += 1

@@ -100,7 +100,8 @@ def midway(corpus: Path, page: Path) -> None:
     assert (found["finished"], found["pairs"], found["set_aside"]) == (1, 8, {"wrong_person": 1})
     assert found["to_come"] == {"scoring": 7 * 15}
     [waits] = found["notes"]
-    assert waits.startswith("7 pairs wait until each of their regions has a draft")
+    assert waits.startswith("7 pairs wait until each of their regions has a draft in drafts.jsonl: editreward-bowl-1, ")
+    assert waits.endswith(" and 2 more.")
     assert "tour-max" in page.read_text()
 
 
@@ -234,6 +235,8 @@ def ratings(folder: Path, rows: dict[str, dict[str, Any]]) -> None:
     raters = datasets.load_dataset(str(folder), "annotators", split="train")
     assert [(row["annotator_id"], row["reason"]) for row in raters if row["excluded"]] == [(CARELESS, "outlier_share")]
     assert {row["annotator_id"]: row["ratings"] for row in raters if row["ratings"]} == dict.fromkeys(RATERS, 24)
+    seen = {row["annotator_id"]: row["regional_annotations"] for row in raters if row["regional_annotations"]}
+    assert seen == dict.fromkeys([*PASS, "tour-max"], len(PAIRS))
     assert {"tour-zoe", *HIDDEN}.isdisjoint([*raters["annotator_id"], *table["pair_id"]])
     kept = {cell: value for cell, value in given.items() if cell not in outliers and cell[0] != CARELESS}
     for pair_id, row in rows.items():

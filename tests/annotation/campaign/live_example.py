@@ -76,7 +76,7 @@ def _written(parts: dict[str, Result]) -> Written:
 def write_corpus(root: Path, pairs: tuple[str, ...], gold: dict[str, dict[str, Any]], served: Path) -> Path:
     """A corpus of some of the pairs, with others as its gold; all their pictures are in the folder `served` too."""
     (root / "images").mkdir(parents=True)
-    shutil.copy(EXAMPLE / "corpus.yaml", root)
+    (root / "corpus.yaml").write_text("name: a-tour\nlicence: see each pair\n")
     _write(root / "pairs.jsonl", [lines()[pair_id] for pair_id in pairs])
     _write(root / "gold.jsonl", [_gold_line(pair_id) | fields for pair_id, fields in gold.items()])
     for pair_id in (*pairs, *gold):
