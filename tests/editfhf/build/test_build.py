@@ -152,12 +152,14 @@ def test_what_one_person_alone_saw_is_kept_as_a_mark_only(rows: Rows, marks: dic
 
 
 def test_of_two_submissions_of_a_person_the_later_counts_and_both_are_kept(
-    rows: Rows, marks: dict[str, list[dict[str, Any]]]
+    dataset: Path, rows: Rows, marks: dict[str, list[dict[str, Any]]]
 ) -> None:
     (artifact,), (failure,) = (rows[AGAIN][f"{kind}_regions"] for kind in KINDS)
     assert artifact["annotators"] == ["1", "2", "3"]
     assert failure["annotators"] == ["2", "3"]
     assert Counter(mark["status"] for mark in marks[AGAIN]) == {"accepted": 5, "superseded": 2}
+    marked = {row["annotator_id"]: row["regional_annotations"] for row in building.table(dataset, "annotators")}
+    assert marked["1"] == marked["2"] == len(rows)
 
 
 def test_accepted_marks_name_their_region_and_no_other_does(rows: Rows, marks: dict[str, list[dict[str, Any]]]) -> None:
