@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotation.clusters import ROUNDING, iou_matrix
 from annotation.records import DISK_RADIUS_PER_HEIGHT, KINDS, Box, Disk, Kind, Mark
+
+Centres = tuple[NDArray[np.float64], ...]
+
+AT_ONCE = 1 << 17
+"""Pairs of circles that are looked at together, a megabyte for every number that is worked out of a pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,50 +95,61 @@ def matches_at(
     return tuple(totals)
 
 
-class Covered(NamedTuple):
-    """What somebody's disks of one kind cover: centres [n, 2] in disk radii, area in squared radii."""
-
-    centres: NDArray[np.float64]
-    area: float
-
-
-def covered(marks: Iterable[Mark], height: int) -> tuple[Covered, ...]:
-    """What the disks (radius H/20, H = `height` pixels) of each kind cover, in the order of `KINDS`."""
+def disk_centres(marks: Iterable[Mark], height: int) -> Centres:
+    """The centres [n, 2] of somebody's disks in disk radii (H/20, H = `height` pixels), in the order of `KINDS`."""
     drawn = list(marks)
-    every = (_centres(drawn, kind, height) for kind in KINDS)
-    return tuple(Covered(centres, union_area(centres)) for centres in every)
+    return tuple(_centres(drawn, kind, height) for kind in KINDS)
 
 
-def disk_areas(first: Sequence[Covered], second: Sequence[Covered]) -> Areas:
+def disk_areas(people: Sequence[tuple[Centres, Centres]]) -> list[Areas]:
     """Areas that the disks of two people share and cover together, within each kind, added up over kinds.
 
     Exact, by the circles' arcs, and so free of any raster; what reaches over the border of the picture counts too.
     """
-    total = Areas()
-    for own, theirs in zip(first, second, strict=True):
-        union = union_area(np.concatenate([own.centres, theirs.centres]))
-        total += Areas(max(0.0, own.area + theirs.area - union), union)
-    return total
+    sets = [
+        [
+            part
+            for own, theirs in zip(first, second, strict=True)
+            for part in (own, theirs, np.concatenate((own, theirs)))
+        ]
+        for first, second in people
+    ]
+    found = union_areas([part for parts in sets for part in parts]).reshape(len(people), len(KINDS), 3)
+    own, theirs, union = np.moveaxis(found, 2, 0)
+    shared = np.maximum(0.0, own + theirs - union).sum(axis=1)
+    return [Areas(float(one), float(both)) for one, both in zip(shared, union.sum(axis=1), strict=True)]
 
 
-def union_area(centres: NDArray[np.float64]) -> float:
-    """Area that circles of radius 1 around `centres` [n, 2] cover together.
+def union_areas(sets: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Area [len(sets)] that circles of radius 1 around the centres [n, 2] of each set cover together."""
+    areas = np.zeros(len(sets))
+    by_size: dict[int, list[int]] = {}
+    for place, each in enumerate(sets):
+        by_size.setdefault(len(each), []).append(place)
+    for size, places in by_size.items():
+        most = max(1, AT_ONCE // (size * size + 1))
+        for start in range(0, len(places) if size else 0, most):
+            part = places[start : start + most]
+            areas[part] = _unions(np.stack([sets[place] for place in part]))
+    return areas
+
+
+def _unions(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area [b] that circles around `centres` [b, n, 2] cover together, for each of b sets.
 
     Green's theorem: half the integral of x dy - y dx along the arcs that lie in no other circle.
     """
-    centres = centres[np.lexsort(centres.T)]
-    centres = centres[np.append(True, (centres[1:] != centres[:-1]).any(axis=1))[: len(centres)]]
-    across, down = (centres[:, axis] - centres[:, axis, None] for axis in (0, 1))
+    order = np.lexsort((centres[..., 0], centres[..., 1]), axis=-1)
+    centres = np.take_along_axis(centres, order[..., None], axis=1)
+    centres = centres - centres.mean(axis=1, keepdims=True)  # products of large coordinates would cost digits
+    across, down = (centres[:, None, :, axis] - centres[:, :, None, axis] for axis in (0, 1))
     distance = np.hypot(across, down)
-    near = (distance > 0) & (distance < 2)
-    met = near.any(axis=1)
-    area = math.pi * int(np.count_nonzero(~met))
-    if not met.any():
-        return area
-    half = np.arccos(np.minimum(distance[met], 2) / 2)
-    start = np.mod(np.arctan2(down[met], across[met]) - half, 2 * np.pi)
-    middle = centres.mean(axis=0)  # products of large coordinates would cost digits
-    return area + _arcs(centres[met] - middle, start, start + 2 * half, near[met])
+    # Of equal circles the first stands for all.
+    first = np.logical_not(np.tril(distance == 0, -1).any(axis=2))
+    near = np.logical_and(distance > 0, distance < 2) & first[:, None, :]
+    half = np.arccos(np.minimum(distance, 2) / 2)
+    start = np.mod(np.arctan2(down, across) - half, 2 * np.pi)
+    return np.where(first, _arcs(centres, start, start + 2 * half, near), 0.0).sum(axis=1)
 
 
 def disk_hits(candidate: Iterable[Mark], gold: Iterable[Mark], reach: float) -> tuple[int, int]:
@@ -175,21 +190,21 @@ def _centres(marks: Sequence[Mark], kind: Kind, height: int) -> NDArray[np.float
 
 def _arcs(
     centres: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64], near: NDArray[np.bool_]
-) -> float:
-    """Contribution of circles around `centres` [n, 2] to the area inside the outline of all.
+) -> NDArray[np.float64]:
+    """Contribution [b, n] of circles around `centres` [b, n, 2] to the area inside the outline of all of their set.
 
-    start, end: [n, m] where the arcs of each circle that lie in others begin, in [0, 2 pi), and end; `near` [n, m] says
-    which of them are arcs
+    start, end: [b, n, m] where the arcs of each circle that lie in others begin, in [0, 2 pi), and end; `near`
+    [b, n, m] says which of them are arcs
     """
     turn = 2 * math.pi
     # An arc that is none comes after all others and covers nothing.
     start, end = (np.where(near, angle, turn) for angle in (start, end))
-    order = np.argsort(start, axis=1)
-    start, end = (np.take_along_axis(angle, order, axis=1) for angle in (start, end))
+    order = np.argsort(start, axis=2)
+    start, end = (np.take_along_axis(angle, order, axis=2) for angle in (start, end))
     # What reaches beyond a full turn covers the beginning of the next one too.
-    begun = np.maximum(0.0, end.max(axis=1, keepdims=True) - turn)
-    reached = np.maximum.accumulate(np.concatenate([begun, end], axis=1), axis=1)
-    start = np.concatenate([start, np.full_like(begun, turn)], axis=1)
-    x, y = centres[:, :1], centres[:, 1:]
+    begun = np.maximum(0.0, end.max(axis=2, keepdims=True) - turn)
+    reached = np.maximum.accumulate(np.concatenate([begun, end], axis=2), axis=2)
+    start = np.concatenate([start, np.full_like(begun, turn)], axis=2)
+    x, y = centres[..., :1], centres[..., 1:]
     free = start - reached + x * (np.sin(start) - np.sin(reached)) - y * (np.cos(start) - np.cos(reached))
-    return float(np.where(start > reached, free, 0.0).sum() / 2)
+    return np.where(start > reached, free, 0.0).sum(axis=2) / 2

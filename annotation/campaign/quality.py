@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from annotation.campaign.matching import Areas, Matches, covered, disk_areas, matches_at
+from annotation.campaign.matching import Areas, Centres, Matches, disk_areas, disk_centres, matches_at
 from annotation.campaign.pace import moment_of
 from annotation.consensus import Outcome
 from annotation.records import DIMENSIONS, Rating, RegionalAnnotation
@@ -91,14 +91,15 @@ def compare(
     by_pair: dict[str, list[RegionalAnnotation]] = {}
     for annotation in latest(annotations):
         by_pair.setdefault(annotation.pair_id, []).append(annotation)
-    found = []
+    couples: list[tuple[str, str, str, tuple[Matches, ...]]] = []
+    disks: list[tuple[Centres, Centres]] = []
     for pair_id, people in by_pair.items():
-        disks = [covered(person.marks, heights[pair_id]) for person in people]
-        for (one, own), (other, theirs) in combinations(zip(people, disks, strict=True), 2):
+        drawn = [disk_centres(person.marks, heights[pair_id]) for person in people]
+        for (one, own), (other, theirs) in combinations(zip(people, drawn, strict=True), 2):
             matches = matches_at(one.marks, other.marks, ious)
-            areas = disk_areas(own, theirs)
-            found.append(Comparison(pair_id, one.annotator_id, other.annotator_id, matches, areas))
-    return found
+            couples.append((pair_id, one.annotator_id, other.annotator_id, matches))
+            disks.append((own, theirs))
+    return [Comparison(*couple, areas) for couple, areas in zip(couples, disk_areas(disks), strict=True)]
 
 
 def by_person(
@@ -125,10 +126,10 @@ def by_person(
 
 def latest(annotations: Iterable[RegionalAnnotation]) -> list[RegionalAnnotation]:
     """The last submission of each person on each pair, by pair and then by person."""
-    found: dict[tuple[str, str], RegionalAnnotation] = {}
-    for annotation in sorted(annotations, key=_order):
-        found[annotation.pair_id, annotation.annotator_id] = annotation
-    return [found[key] for key in sorted(found)]
+    found: dict[tuple[str, str], list[RegionalAnnotation]] = {}
+    for annotation in annotations:
+        found.setdefault((annotation.pair_id, annotation.annotator_id), []).append(annotation)
+    return [own[0] if len(own) == 1 else max(own, key=_order) for _, own in sorted(found.items(), key=itemgetter(0))]
 
 
 def _order(annotation: RegionalAnnotation) -> tuple[object, ...]:

@@ -15,11 +15,11 @@ from annotation.campaign.matching import (
     Areas,
     Matches,
     box_matches,
-    covered,
     disk_areas,
+    disk_centres,
     disk_hits,
     matched,
-    union_area,
+    union_areas,
 )
 from annotation.records import Box, Disk, Kind, Mark
 
@@ -86,7 +86,7 @@ class TestBoxesAreMatchedOneToOne:
 
 
 def areas(first: list[Mark], second: list[Mark], height: int) -> Areas:
-    return disk_areas(covered(first, height), covered(second, height))
+    return disk_areas([(disk_centres(first, height), disk_centres(second, height))])[0]
 
 
 class TestDisksAreComparedByArea:
@@ -99,14 +99,16 @@ class TestDisksAreComparedByArea:
         for x, y in circles:
             covered |= (grid[None, :] - x) ** 2 + (grid[:, None] - y) ** 2 <= 1
         expected = covered.sum() * step**2
-        assert union_area(np.array(circles).reshape(-1, 2)) == pytest.approx(expected, abs=0.004 * (1 + len(circles)))
+        assert union_areas([np.array(circles).reshape(-1, 2)])[0] == pytest.approx(
+            expected, abs=0.004 * (1 + len(circles))
+        )
 
     @pytest.mark.parametrize("distance", [0.0, 1e-9, 0.5, 1.0, 1.999, 2.0, 5.0])
     def test_of_two_circles_it_is_the_lens_formula(self, distance: float) -> None:
         d = min(distance, 2)
         lens = 2 * math.acos(d / 2) - d / 2 * math.sqrt(4 - d * d)
         pair = np.array([[100.0, 50.0], [100.0 + distance, 50.0]])
-        assert union_area(pair) == pytest.approx(2 * math.pi - lens, abs=1e-6)
+        assert union_areas([pair])[0] == pytest.approx(2 * math.pi - lens, abs=1e-6)
 
     @given(centres, centres)
     def test_the_overlap_is_between_none_and_all(self, first: list[tuple[float, float]], second) -> None:  # type: ignore[no-untyped-def]
