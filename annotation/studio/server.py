@@ -14,9 +14,11 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -133,6 +135,8 @@ def start(
         if new and (template := quick_database(program)) is not None:
             _copy(template, data / DATABASE)
             new = False
+        if database_url is None and not new:
+            _let_many_write(data / DATABASE)
         if say is not None:
             say("Label Studio prepares its database (only once)" if new else "Label Studio starts")
         url = f"http://{HOST}:{_free_port(port)}"
@@ -195,6 +199,17 @@ def _copy(template: Path, database: Path) -> None:
     shutil.copyfile(template, draft)
     draft.chmod(0o600)
     draft.replace(database)
+
+
+def _let_many_write(database: Path) -> None:
+    """Have the database keep a write-ahead log: who reads and who writes wait no more for each other."""
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error as error:
+        raise UserError(
+            f"{database} cannot be opened ({error}): expected Label Studio's database. Restore it."
+        ) from None
 
 
 def _free_port(port: int) -> int:

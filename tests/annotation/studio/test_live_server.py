@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -88,6 +89,15 @@ def test_a_personal_token_is_as_good_as_a_key_and_a_forged_one_is_not(live: Live
         assert studio.whoami().user_id == user_id
     with Studio(live.server.url, key[:-4] + "AAAA") as studio, pytest.raises(UserError, match="does not know the key"):
         studio.whoami()
+
+
+def test_many_people_log_in_at_the_same_moment(live: Live, manager: Studio) -> None:
+    emails = [f"crowd-{number}@example.org" for number in range(12)]
+    for email in emails:
+        ensure_user(manager, email, PASSWORD)
+    with ThreadPoolExecutor(12) as pool:
+        tokens = list(pool.map(lambda email: personal_token(live.server.url, email, PASSWORD), emails))
+    assert len(set(tokens)) == 12
 
 
 def test_a_personal_token_is_made_once(live: Live) -> None:

@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -152,14 +154,34 @@ def test_credentials_that_others_can_read_are_refused(studio: Path, tmp_path: Pa
 
 def test_the_database_that_was_prepared_is_taken_for_the_first_start(studio: Path, tmp_path: Path) -> None:
     (studio / "template").mkdir()
-    (studio / "template" / "label_studio.sqlite3").write_bytes(b"prepared")
+    told(studio / "template" / "label_studio.sqlite3", "CREATE TABLE prepared (work TEXT)")
     said: list[str] = []
     start(tmp_path / "data", studio=studio, say=said.append).stop()
-    assert (tmp_path / "data" / "label_studio.sqlite3").read_bytes() == b"prepared"
-    (tmp_path / "data" / "label_studio.sqlite3").write_bytes(b"work")
+    database = tmp_path / "data" / "label_studio.sqlite3"
+    told(database, "INSERT INTO prepared VALUES ('done')")
     start(tmp_path / "data", studio=studio, say=said.append).stop()
-    assert (tmp_path / "data" / "label_studio.sqlite3").read_bytes() == b"work"
+    assert told(database, "SELECT work FROM prepared") == [("done",)]
     assert said == ["Label Studio starts"] * 2
+
+
+def test_those_who_read_and_those_who_write_do_not_wait_for_each_other(studio: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    start(data, studio=studio).stop()
+    told(data / "label_studio.sqlite3", "VACUUM")
+    start(data, studio=studio).stop()
+    assert told(data / "label_studio.sqlite3", "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_a_database_that_is_none_is_said_to_be_none(studio: Path, tmp_path: Path) -> None:
+    start(tmp_path / "data", studio=studio).stop()
+    (tmp_path / "data" / "label_studio.sqlite3").write_bytes(b"no database at all" * 100)
+    with pytest.raises(UserError, match="cannot be opened"):
+        start(tmp_path / "data", studio=studio)
+
+
+def told(database: Path, statement: str) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        return connection.execute(statement).fetchall()
 
 
 def test_postgresql_is_named_by_a_url(studio: Path, tmp_path: Path) -> None:
