@@ -28,8 +28,8 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((ROOT / "exampl
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)")
 
-ELSEWHERE = {"push", "--push", "--executor"}
-"""Words of commands that need a server: these are parsed, not run."""
+ELSEWHERE = {"push", "--push", "--executor", "annotate", "draft"}
+"""Words of commands that need a server, or ask a model: these are parsed, not run."""
 
 EXAMPLE_ONLY = {"CORPUS", "DATASET"}
 """Names that stand for the reader's own."""
