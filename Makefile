@@ -37,7 +37,7 @@ demo: $(call installed,simulate)  ## simulate a corpus and build a dataset from 
 test: $(call installed,test) $(PROGRAMS) $(STUDIO)/.installed-$(STUDIO_REQUIREMENTS)  ## the whole test suite
 	@$(BIN)/python -m pytest
 
-bench: $(call installed,bench)  ## every benchmark, one JSON line a measure
+bench: $(call installed,bench) $(STUDIO)/.installed-$(STUDIO_REQUIREMENTS)  ## every benchmark, one JSON line a measure
 	@for script in tests/benchmarks/bench_*.py; do echo "# $$script" >&2; $(BIN)/python "$$script"; done
 
 lint: $(call installed,test)  ## format, lint, types, and the direction of the house

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 
 if TYPE_CHECKING:
     from label_studio_sdk import LabelStudio
@@ -32,8 +32,8 @@ def sdk(url: str) -> LabelStudio:
     return LabelStudio(base_url=url, api_key=os.environ["STUDIO_KEY"], timeout=PATIENCE)
 
 
-def raw(url: str) -> httpx.Client:
-    return httpx.Client(
+def raw(url: str) -> httpx2.Client:
+    return httpx2.Client(
         base_url=url, headers={"Authorization": f"Token {os.environ['STUDIO_KEY']}"}, timeout=PATIENCE, trust_env=False
     )
 
