@@ -14,6 +14,7 @@ from annotation.campaign.redo import Answered
 from annotation.campaign.round_robin import Turn
 from annotation.campaign.tasks import Size, TaskKey
 from annotation.records import DIMENSIONS, Place, Rating, Rationale, RegionalAnnotation, Rejection
+from annotation.studio.unreadable import UNREADABLE
 
 History = list[tuple[int, Version]]
 """The versions of one annotation, the earliest first, each with its line in the archive."""
@@ -164,6 +165,12 @@ class _Reading:
         )
 
     def _fault(self, key: TaskKey, version: Version) -> tuple[str, str] | None:
+        if UNREADABLE in (version.annotation or {}):
+            message = (
+                f"Label Studio cannot show annotation {version.annotation_id} of task {version.task_id}, nor a list "
+                "with it: delete it on the server (docs/campaign.md). What it was before counts, if anything."
+            )
+            return "unreadable", message
         if version.project != key.project:
             return "wrong_project", f"The task lies in the project {version.project!r}: it belongs to {key.project!r}."
         if version.author is None:

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import orjson
 
+from annotation.studio.unreadable import UNREADABLE
+
 FILE = "answers.jsonl"
 TORN = "answers.torn"
 GONE = ""
@@ -75,6 +77,7 @@ class Archive:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._index: dict[str, dict[int, list[Filed]]] = {}
+        self._unreadable: set[tuple[str, int]] = set()
         self.authors: dict[int, str] = {}
         self.damaged: list[int] = []
         self._lines = 0
@@ -147,6 +150,10 @@ class Archive:
             filed.author is not None and filed.task_changed == task_changed for filed in latest
         )
 
+    def unreadable(self, key: str, task_id: int) -> bool:
+        """Whether the server could not show an annotation of a task when it was last looked at."""
+        return any((key, number) in self._unreadable for number in self.standing(key, task_id))
+
     def known_keys(self) -> list[str]:
         """Every key of which there is a version, in order."""
         return sorted(self._index)
@@ -171,7 +178,10 @@ class Archive:
         part = (version.task_id, version.project, version.author, version.task_changed)
         filed = Filed(offset, self._lines, digest, *part)
         self._index.setdefault(version.key, {}).setdefault(version.annotation_id, []).append(filed)
-        made_by = (version.annotation or {}).get("completed_by")
+        known = version.annotation or {}
+        note = self._unreadable.add if UNREADABLE in known else self._unreadable.discard
+        note((version.key, version.annotation_id))
+        made_by = known.get("completed_by")
         if isinstance(made_by, int) and version.author is not None:
             self.authors[made_by] = version.author
 

@@ -1,4 +1,4 @@
-"""When each task came to the server, in `campaign/handed_out.jsonl`: for the status alone, no task depends on it."""
+"""When each task came to the server, in `campaign/handed_out.jsonl`: for the status, and where tasks cannot be read."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ class HandedOut:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._known = set(read_handed_out(folder))
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every task that was ever seen."""
+        return frozenset(self._known)
 
     def note(self, keys: Iterable[str], at: str) -> None:
         """Write down the tasks that are seen for the first time, at an ISO time."""

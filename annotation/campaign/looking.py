@@ -24,6 +24,7 @@ from annotation.campaign.progress import Assigned, ProgressOptions, Submitted, p
 from annotation.campaign.record import RecordReader
 from annotation.campaign.status import Row, Status
 from annotation.campaign.tasks import TaskKey
+from annotation.campaign.unread import read_unread
 
 
 def look(corpus: Path, now: datetime) -> Status:
@@ -47,7 +48,7 @@ def look(corpus: Path, now: datetime) -> Status:
         sum(state.step is None for state in where),
         len(where),
         dict(Counter(one.reason for one in aside)),
-        [*notes, *without_drafts(where)],
+        [*notes, *read_unread(corpus / FOLDER), *without_drafts(where)],
         figures,
         {stage.stage: stage.to_come for stage in found.stages if stage.to_come},
     )

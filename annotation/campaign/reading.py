@@ -3,12 +3,15 @@
 A first reading of a project compares an outline of it with the archive and fetches what is not there; later ones ask
 for what changed since.  Deleted tasks are in no such answer, so a project whose number of tasks is not the one that we
 know is read as a whole again.
+
+What one person stored may be more than the server can show: then their project is left as it was known, or the task
+that it is about, and all others are read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -16,7 +19,9 @@ from annotation.campaign.archive import Archive, Version, author_of, editor_of
 from annotation.campaign.server import Server
 from annotation.campaign.tasks import TaskKey
 from annotation.studio.client import Project, Task
-from annotation.studio.connection import Gone
+from annotation.studio.connection import Gone, NotReady
+from annotation.studio.unreadable import UNREADABLE
+from mos.errors import UserError
 
 WHOLE_AGAIN = 3600.0
 """Seconds after which a project is read as a whole again, in case that the server's clock was put back."""
@@ -40,6 +45,7 @@ class Reader:
 
     projects: the oldest project of every `stage/person_id`
     tasks: of every project, by its id, the key of every task by the task's id ("" when a task says none)
+    unread: of projects that could not be read the ids of the tasks that the server cannot show; none for a whole one
     """
 
     def __init__(
@@ -57,6 +63,8 @@ class Reader:
         self._whole: dict[int, float] = {}
         self.projects: dict[str, Project] = {}
         self.tasks: dict[int, dict[int, str]] = {}
+        self._dark: dict[int, set[int]] = {}
+        self.unread: dict[str, tuple[int, ...]] = {}
 
     def read(self, campaign_id: str, heard: Collection[int] | None = None) -> int:
         """File what is new; how many versions that were.
@@ -68,34 +76,40 @@ class Reader:
         authors = self._archive.authors | accounts
         found: dict[str, Project] = {}
         there = set()
+        unread: dict[str, tuple[int, ...]] = {}
         filed = 0
         for name, project in self._ours(campaign_id):
             number = project.project_id
             known = self.tasks.get(number)
             late = number in self._whole and self._elapsed() - self._whole[number] >= WHOLE_AGAIN
-            if known is None or len(known) != project.task_count or late:
+            unsure = known is None or len(known) != project.task_count or late or self.unread.get(name) == ()
+            if unsure:
                 self._seen.pop(number, None)
-            elif heard is not None and number not in heard:
-                found.setdefault(name, project)
-                there.add(number)
-                continue
-            try:
-                filed += self._read_project(name, number, authors, manager)
-            except Gone:
-                # Removed since it was listed: as if it had not been.
-                continue
+                self._whole.pop(number, None)
+            if unsure or heard is None or number in heard:
+                try:
+                    filed += self._read_project(name, number, authors, manager)
+                except Gone:
+                    # Removed since it was listed: as if it had not been.
+                    continue
+                except UserError:
+                    # When the server is away, or the key no good, this says so.
+                    self._server.whoami()
+                    unread[name] = ()
             found.setdefault(name, project)
             there.add(number)
+            if dark := self._dark.get(number):
+                unread.setdefault(name, tuple(sorted(dark)))
         self.tasks = {number: tasks for number, tasks in self.tasks.items() if number in there}
-        self.projects = found
+        self.projects, self.unread = found, unread
         return filed
 
     def keys(self) -> list[str]:
         """The key of every task, in order; one that two tasks have twice."""
         return sorted(key for tasks in self.tasks.values() for key in tasks.values())
 
-    def doubles(self) -> list[tuple[int, int]]:
-        """Tasks that repeat the key of another of their project and have no answer, as (project, task) ids.
+    def doubles(self) -> list[tuple[str, int, int]]:
+        """Tasks that repeat the key of another of their project and have no answer: the project's name, both ids.
 
         An import whose answer was lost may take effect after we looked whether it had: what it held was then imported
         twice.
@@ -110,7 +124,7 @@ class Reader:
                 if parsed is not None and parsed.project == name:
                     answered = [task_id for task_id in ids if self._archive.standing(key, task_id)]
                     kept = answered or [min(ids)]
-                    found += [(project.project_id, task_id) for task_id in sorted(ids) if task_id not in kept]
+                    found += [(name, project.project_id, task_id) for task_id in sorted(ids) if task_id not in kept]
         return found
 
     def _ours(self, campaign_id: str) -> Iterator[tuple[str, Project]]:
@@ -121,34 +135,66 @@ class Reader:
                 yield name.removeprefix(prefix), project
 
     def _read_project(self, name: str, project_id: int, authors: Mapping[int, str], manager: int) -> int:
-        seen = self._seen.get(project_id)
-        known = dict(self.tasks[project_id]) if seen else {}
+        if seen := self._seen.get(project_id):
+            try:
+                return self._read_changes(name, project_id, seen, authors, manager)
+            except NotReady:
+                # Perhaps for one task's sake, which an outline does without.
+                self._server.whoami()
         began, latest = self._elapsed(), ""
-        listed = self._server.tasks(project_id, _text(seen.moment)) if seen else self._server.outline(project_id)
-        changed: list[int] = []
-        waiting: list[Version] = []
-        filed = 0
-        for task in listed:
-            key = _key(task)
-            known[task["id"]] = key
+        whole = project_id not in self._whole
+        known: dict[int, str] = {}
+        dark, changed = set(), []
+        for task in self._server.outline(project_id):
+            number, key = task["id"], _key(task)
             latest = max(latest, _changed(task))
-            if seen:
-                waiting += self._versions(name, key, task, authors, manager)
-                filed += self._file(waiting, BATCH)
-            elif not self._archive.up_to_date(key, task["id"], _changed(task), _count(task)):
-                changed.append(task["id"])
-        now_seen = _moved(seen, latest, began, self._elapsed())
-        for task in self._server.tasks_of(project_id, changed):
-            waiting += self._versions(name, _key(task), task, authors, manager)
-            filed += self._file(waiting, BATCH)
-        filed += self._file(waiting)
+            if UNREADABLE in task:
+                dark.add(number)
+                key = self.tasks.get(project_id, {}).get(number, "")
+            elif not self._archive.up_to_date(key, number, _changed(task), _count(task)) or (
+                whole and self._archive.unreadable(key, number)
+            ):
+                changed.append(number)
+            known[number] = key
+        ended = self._elapsed()
+        filed = self._file_all(name, self._server.tasks_of(project_id, changed), authors, manager)
         # Only now: what was read and not filed must be read again.
-        self.tasks[project_id] = known
-        if seen is None:
+        self.tasks[project_id], self._dark[project_id] = known, dark
+        if whole:
             self._whole[project_id] = began
+        self._move(project_id, latest, began, ended)
+        return filed
+
+    def _read_changes(self, name: str, project_id: int, seen: Seen, authors: Mapping[int, str], manager: int) -> int:
+        began, latest = self._elapsed(), ""
+        known: dict[int, str] = {}
+
+        def noted() -> Iterator[Task]:
+            nonlocal latest
+            for task in self._server.tasks(project_id, _text(seen.moment)):
+                known[task["id"]] = _key(task)
+                latest = max(latest, _changed(task))
+                yield task
+
+        filed = self._file_all(name, noted(), authors, manager)
+        self.tasks[project_id] = self.tasks[project_id] | known
+        self._dark.get(project_id, set()).difference_update(known)
+        self._move(project_id, latest, began, self._elapsed())
+        return filed
+
+    def _move(self, project_id: int, latest: str, began: float, ended: float) -> None:
+        now_seen = _moved(self._seen.get(project_id), latest, began, ended)
         if now_seen is not None:
             self._seen[project_id] = now_seen
-        return filed
+
+    def _file_all(self, name: str, tasks: Iterable[Task], authors: Mapping[int, str], manager: int) -> int:
+        """File all versions in these tasks that are not filed yet, while they come; how many."""
+        waiting: list[Version] = []
+        filed = 0
+        for task in tasks:
+            waiting += self._versions(name, _key(task), task, authors, manager)
+            filed += self._file(waiting, BATCH)
+        return filed + self._file(waiting)
 
     def _file(self, waiting: list[Version], least: int = 1) -> int:
         """File the versions that wait, if they are so many; how many of them were new."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +28,10 @@ from annotation.campaign.record import INPUTS, RecordReader, picture_urls
 from annotation.campaign.server import Server
 from annotation.campaign.set_aside import SetAsideFile
 from annotation.campaign.tasks import TaskSpec
+from annotation.campaign.unread import keys_of, unread_notes, write_unread
 from annotation.records import Pair
 from annotation.studio.client import Project
-from annotation.studio.connection import Refused
+from annotation.studio.connection import Gone, NotReady, Refused
 
 TITLES: dict[Stage, str] = {
     "qualification": "Qualification",
@@ -53,7 +55,8 @@ class Summary:
     created: tasks by stage; set_aside: what was set aside for the first time; strangers: people without an account
     damaged: lines of the archive that cannot be read; doubled: tasks that were there twice, of which one is left
     fitted: projects that were given the present interface; misfits: why others could not be, when first tried
-    notes: what the manager should know of people's qualification, of instructions and of drafts, when it is new
+    notes: what the manager should know of what the server cannot show, of people's qualification, of instructions and
+    of drafts, when it is new
     """
 
     filed: int = 0
@@ -109,6 +112,7 @@ class Sync:
         self._state: object = None
         self._summary = Summary()
         self._told: tuple[str, ...] = ()
+        self._failed: list[str] = []
         self._options = read_options(corpus)
         self._archive = Archive(corpus / FOLDER / ARCHIVE)
         self._reader = Reader(server, self._archive, now)
@@ -135,11 +139,13 @@ class Sync:
         """
         stamp = [_stamp(self._root / name) for name in INPUTS]
         self._options = read_options(self._root)
+        self._failed.clear()
         filed = self._reader.read(self._options.campaign_id, heard)
         doubled = self._remove_doubles()
         fitted, misfits = self._fit()
-        names = self._reader.keys()
-        if not filed and (stamp, names) == self._state:
+        names = self._keys()
+        unread = unread_notes(self._reader.unread, self._reader.projects)
+        if not filed and not self._failed and (stamp, names, unread) == self._state:
             still = replace(self._summary, filed=0, projects=0, created={}, set_aside=(), notes=())
             return replace(still, doubled=doubled, fitted=fitted, misfits=misfits)
         self._state = None
@@ -149,20 +155,37 @@ class Sync:
         self._handed_out.note(self._reader.keys(), self._now())
         steps = dict(Counter[str](state.step or "done" for state in where))
         strange, damaged = self._strangers(), tuple(self._archive.damaged)
-        told, self._told = self._told, (*pass_list(record).notes, *without_drafts(where))
+        troubles = (*unread, *self._failed)
+        write_unread(self._root / FOLDER, troubles)
+        told, self._told = self._told, (*troubles, *pass_list(record).notes, *without_drafts(where))
         notes = tuple(note for note in self._told if note not in told)
         self._summary = Summary(
             filed, made, created, steps, self._aside.add(found), strange, damaged, doubled, fitted, misfits, notes
         )
-        self._state = stamp, self._reader.keys()
+        self._state = None if self._failed else (stamp, self._keys(), unread)
         return self._summary
+
+    def _keys(self) -> list[str]:
+        """The keys of all tasks on the server; where it cannot show them, of all that are known to have been there."""
+        known = (*self._handed_out.keys, *self._archive.known_keys()) if self._reader.unread else ()
+        return sorted([*self._reader.keys(), *keys_of(self._reader.unread, known)])
+
+    @contextmanager
+    def _others_go_on(self, name: str) -> Iterator[None]:
+        """What fails in one project, and not because the server is away, is tried again by the next run."""
+        try:
+            yield
+        except (Gone, NotReady) as error:
+            self._server.whoami()
+            self._failed.append(f"The project of {name} is left as it is: {error}")
 
     def _remove_doubles(self) -> int:
         removed = 0
-        for project_id, task_id in self._reader.doubles():
-            if self._server.delete_untouched(project_id, task_id):
-                del self._reader.tasks[project_id][task_id]
-                removed += 1
+        for name, project_id, task_id in self._reader.doubles():
+            with self._others_go_on(name):
+                if self._server.delete_untouched(project_id, task_id):
+                    del self._reader.tasks[project_id][task_id]
+                    removed += 1
         return removed
 
     def _fit(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -178,8 +201,9 @@ class Sync:
             if project.label_config == wanted[stage]:
                 continue
             try:
-                self._server.update_label_config(project.project_id, wanted[stage])
-                fitted.append(name)
+                with self._others_go_on(name):
+                    self._server.update_label_config(project.project_id, wanted[stage])
+                    fitted.append(name)
             except Refused as error:
                 sentence = (
                     f"The project of {name} keeps another interface than ours, because work in it does not fit ours: "
@@ -198,21 +222,27 @@ class Sync:
             by_project.setdefault(spec.key.project, []).append(spec)
         made, created = 0, Counter[str]()
         for name, own in by_project.items():
+            if self._reader.unread.get(name) == ():
+                continue
             stage, person_id = own[0].key.stage, own[0].key.person_id
             config = self._interface(stage)
             if name not in self._reader.projects:
                 self._reader.projects[name] = self._create_project(stage, person_id, config)
                 made += 1
-            number = self._reader.projects[name].project_id
-            if self._served is not None and number not in self._ready:
-                self._server.serve_pictures(number, self._served)
-            self._ready.add(number)
-            controls = frozenset(_NAME.findall(config))
-            tasks = [self._task(spec, pairs[spec.key.pair_id], controls) for spec in own]
-            ids = self._server.import_tasks(number, tasks)
-            self._reader.tasks.setdefault(number, {}).update(zip(ids, (str(spec.key) for spec in own), strict=True))
-            created[stage] += len(own)
+            with self._others_go_on(name):
+                self._fill(self._reader.projects[name].project_id, own, pairs, config)
+                created[stage] += len(own)
         return made, dict(created)
+
+    def _fill(self, number: int, own: list[TaskSpec], pairs: Mapping[str, Pair], config: str) -> None:
+        """Create tasks in the project with this id."""
+        if self._served is not None and number not in self._ready:
+            self._server.serve_pictures(number, self._served)
+        self._ready.add(number)
+        controls = frozenset(_NAME.findall(config))
+        tasks = [self._task(spec, pairs[spec.key.pair_id], controls) for spec in own]
+        ids = self._server.import_tasks(number, tasks)
+        self._reader.tasks.setdefault(number, {}).update(zip(ids, (str(spec.key) for spec in own), strict=True))
 
     def _create_project(self, stage: Stage, person_id: str, config: str) -> Project:
         name = next(person.name for person in self._options.people if person.person_id == person_id)

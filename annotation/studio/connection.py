@@ -94,14 +94,23 @@ class Connection:
         except Gone:
             return
 
-    def request(self, method: str, path: str, body: Any = None, query: Mapping[str, str | int] | None = None) -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, str | int] | None = None,
+        attempts: int | None = None,
+    ) -> Any:
         """The JSON that the server answers (None for an empty answer).
+
+        attempts: how often at most, if not as often as usual.
 
         Tried again, with growing pauses or after the time that the server asks for: what cannot be reached at all, and,
         unless it is a POST, which may have been obeyed although its answer was lost, what fails in passing.
         """
         retrying = Retrying(
-            stop=stop_after_attempt(self._attempts),
+            stop=stop_after_attempt(min(attempts or self._attempts, self._attempts)),
             wait=_pause,
             retry=retry_if_exception_type(_Again),
             reraise=True,
@@ -161,7 +170,8 @@ class Connection:
             case 404:
                 raise Gone(f"Label Studio at {self.url} has no {path}: it was removed, or the address is wrong.")
             case _:
-                raise UserError(f"Label Studio at {self.url} refuses {method} {path} with {status}{_said(response)}.")
+                sentence = f"Label Studio at {self.url} refuses {method} {path} with {status}{_said(response)}."
+                raise NotReady(sentence) if status >= 500 else UserError(sentence)
 
     def _json(self, response: httpx2.Response) -> Any:
         if not response.content:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from annotation.studio.client import Project, Task, User
+from annotation.studio.connection import NotReady
+from annotation.studio.unreadable import UNREADABLE
 
 MANAGER = 1
 
@@ -30,7 +32,8 @@ class FakeStudio:
     """The server's memory, and every call to it.
 
     `kill_at` is the number of the call, counted from 1, at which the caller is killed: before the server obeyed, or
-    after it when `late`.  Chunks of imports are calls of their own.
+    after it when `late`.  Chunks of imports are calls of their own.  `garbled` are the ids of projects, tasks and
+    annotations (which are all different here) that it cannot show.
     """
 
     def __init__(self, emails: Iterable[str], chunk: int = 3) -> None:
@@ -42,6 +45,7 @@ class FakeStudio:
         self.calls = 0
         self.kill_at = 0
         self.late = False
+        self.garbled: set[int] = set()
         self._chunk = chunk
         self._ids = count(1)
         self._moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,27 +113,45 @@ class FakeStudio:
 
     def delete_untouched(self, project_id: int, task_id: int) -> bool:
         def obey() -> bool:
-            begun = any(task["id"] == task_id and task["annotations"] for task in self.held[project_id])
+            found = [task for task in self.held[project_id] if task["id"] == task_id]
+            self._show(project_id, found)
+            begun = any(task["annotations"] for task in found)
             if not begun:
                 self.held[project_id] = [task for task in self.held[project_id] if task["id"] != task_id]
             return not begun
 
         return self._call(obey)
 
+    def _show(self, project_id: int, tasks: Collection[Task] = ()) -> None:
+        parts = [task["id"] for task in tasks] + [one["id"] for task in tasks for one in task["annotations"]]
+        if not self.garbled.isdisjoint([project_id, *parts]):
+            raise NotReady("The server answers 500.")
+
     def tasks(self, project_id: int, since: str | None = None) -> Iterator[Task]:
         found = self._call(lambda: deepcopy(self.held[project_id]))
-        yield from (task for task in found if since is None or task["updated_at"] >= since)
+        changed = [task for task in found if since is None or task["updated_at"] >= since]
+        self._show(project_id, changed)
+        yield from changed
 
     def outline(self, project_id: int) -> Iterator[Task]:
+        self._show(project_id)
         for task in self._call(lambda: deepcopy(self.held[project_id])):
             skipped = sum(one["was_cancelled"] for one in task["annotations"])
             counts = {"total_annotations": len(task["annotations"]) - skipped, "cancelled_annotations": skipped}
-            yield {name: task[name] for name in ("id", "data", "updated_at")} | counts
+            shown = {"data": task["data"]} if task["id"] not in self.garbled else {UNREADABLE: True}
+            yield {name: task[name] for name in ("id", "updated_at")} | shown | counts
 
     def tasks_of(self, project_id: int, ids: Iterable[int]) -> Iterator[Task]:
         wanted = set(ids)
         found = self._call(lambda: deepcopy(self.held[project_id])) if wanted else []
-        yield from (task for task in found if task["id"] in wanted)
+        for task in found:
+            if task["id"] in wanted:
+                self._show(project_id, [task | {"annotations": []}])
+                for one in task["annotations"]:
+                    if one["id"] in self.garbled:
+                        del one["result"]
+                        one[UNREADABLE] = True
+                yield task
 
     # What people do, which is no call of the campaign's.
 
