@@ -17,6 +17,7 @@ import pytest
 import typer
 import yaml
 
+from annotation.campaign.options import parse_options
 from editfhf.build.options import BuildOptions
 from editfhf.cli import app
 from editfhf.features import CONFIGS, columns
@@ -30,6 +31,8 @@ LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)")
 
 ELSEWHERE = {"push", "--push", "--executor", "annotate", "draft"}
 """Words of commands that need a server, or ask a model: these are parsed, not run."""
+
+CAMPAIGN = "campaign.md"
 
 EXAMPLE_ONLY = {"CORPUS", "DATASET"}
 """Names that stand for the reader's own."""
@@ -120,10 +123,17 @@ def test_a_page_can_be_followed_from_top_to_bottom(page: str, workplace: Path) -
 
 
 def test_yaml_on_the_pages_is_what_a_build_accepts() -> None:
-    shown = [yaml.safe_load(block.text) for block in blocks("yaml")]
+    shown = [yaml.safe_load(block.text) for block in blocks("yaml") if block.page != CAMPAIGN]
     assert shown
     for options in shown:
         BuildOptions.model_validate(options)
+
+
+def test_yaml_on_the_page_of_campaigns_is_what_a_campaign_accepts() -> None:
+    shown = [yaml.safe_load(block.text) for block in blocks("yaml") if block.page == CAMPAIGN]
+    assert shown
+    for options in shown:
+        parse_options({"campaign_id": "page", "name": "Page"} | options, CAMPAIGN)
 
 
 def test_other_blocks_are_of_a_known_language() -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from annotation.campaign.answers import SetAside
 from annotation.campaign.archive import FILE as ARCHIVE
@@ -72,6 +72,12 @@ class Summary:
     notes: tuple[str, ...] = ()
 
 
+class Interface(Protocol):
+    """The labelling configuration of a stage, in which scores are given on the scale."""
+
+    def __call__(self, stage: str, *, scale: tuple[float, float]) -> str: ...
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -79,7 +85,7 @@ def _now() -> str:
 def sync_once(
     server: Server,
     corpus: Path,
-    interface: Callable[[str], str],
+    interface: Interface,
     served: Path | None = None,
     now: Callable[[], str] = _now,
 ) -> Summary:
@@ -91,7 +97,7 @@ def sync_once(
 class Sync:
     """A campaign that is kept up to date; `run` as often as wanted, under the lock of the campaign.
 
-    interface: the labelling configuration of a stage.
+    interface: gives the labelling configuration of a stage.
     served: where the server itself finds the corpus's images/; not needed where browsers get them from elsewhere.
     """
 
@@ -99,7 +105,7 @@ class Sync:
         self,
         server: Server,
         corpus: Path,
-        interface: Callable[[str], str],
+        interface: Interface,
         served: Path | None = None,
         now: Callable[[], str] = _now,
     ) -> None:
@@ -197,7 +203,7 @@ class Sync:
             if stage not in TITLES:
                 continue
             if stage not in wanted:
-                wanted[stage] = self._interface(stage)
+                wanted[stage] = self._interface(stage, scale=self._options.scale)
             if project.label_config == wanted[stage]:
                 continue
             try:
@@ -225,7 +231,7 @@ class Sync:
             if self._reader.unread.get(name) == ():
                 continue
             stage, person_id = own[0].key.stage, own[0].key.person_id
-            config = self._interface(stage)
+            config = self._interface(stage, scale=self._options.scale)
             if name not in self._reader.projects:
                 self._reader.projects[name] = self._create_project(stage, person_id, config)
                 made += 1

@@ -25,13 +25,19 @@ QUESTIONS = {
     "instruction_following": "How well was the instruction carried out: all of it, and rightly?",
     "visual_consistency": "How well was all that the instruction does not name kept as in the source?",
 }
+WORDS = ("bad", "poor", "fair", "good", "excellent")
+"""What the marks on the line of a score mean, from its lowest to its highest."""
+STEPS_OF_A_SCALE = 400
 
 _FIELD = re.compile(r'"\$([a-z_]+)"')
 
 
-def load(stage: str, *, guidelines: str = "", picture_height: int = 480) -> str:
+def load(
+    stage: str, *, scale: tuple[float, float] = (1.0, 5.0), guidelines: str = "", picture_height: int = 480
+) -> str:
     """The labelling configuration (XML) of a stage.
 
+    scale: the lowest and the highest score, which the lines for scores begin and end with.
     guidelines: the campaign's own words to its annotators, shown above ours.
     picture_height: screen pixels that a picture is shown at at most (it is at most 4/3 times as wide).  480 suits
     windows from 1440 pixels, 600 those from 1920.  A disk that is set by hand is drawn with a fixed radius on the
@@ -39,6 +45,8 @@ def load(stage: str, *, guidelines: str = "", picture_height: int = 480) -> str:
     """
     if stage not in STAGES:
         raise UserError(f"Expected a stage of {', '.join(STAGES)}, got {stage!r}.")
+    low, high = scale
+    marks = [_number(low + (high - low) * part / (len(WORDS) - 1)) for part in range(len(WORDS))]
     return (
         _environment()
         .get_template(f"{stage}.xml")
@@ -57,7 +65,9 @@ def load(stage: str, *, guidelines: str = "", picture_height: int = 480) -> str:
             about="edited",
             drawing=drawing,
             asked=ASKED,
-            steps=STEPS[stage],
+            steps=tuple(line.format(low=marks[0], high=marks[-1]) for line in STEPS[stage]),
+            ends=list(zip(marks, WORDS, strict=True)),
+            step=_number((high - low) / STEPS_OF_A_SCALE),
             titles={"artifact": "Artifacts, with drawings", "failure": "Failures, with drawings"},
             plain="font-weight: normal; font-size: 14px; margin: 3px 0",
             bold="font-size: 14px; margin: 3px 0",
@@ -81,6 +91,10 @@ def region_choices(regions: Sequence[Region]) -> list[dict[str, str]]:
         {"alias": region.region_id, "value": f"{number}. {_described(region)}"}
         for number, region in enumerate(regions, 1)
     ]
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}"
 
 
 def _described(region: Region) -> str:

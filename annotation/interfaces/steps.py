@@ -1,4 +1,4 @@
-"""What the annotators of each stage are told to do, line by line."""
+"""What the annotators of each stage are told to do, line by line; `{low}` and `{high}` are the ends of the scale."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MARK = (
     "No flaw at all: press 0. Ctrl+Enter submits.",
 )
 SCORE = (
-    "Click on each line where your score is, from 1 (bad) to 5 (excellent), anywhere between the marks. Nothing is set "
-    "until you click, and all three are needed. The arrow keys move the one that you set last.",
+    "Click on each line where your score is, from {low} (bad) to {high} (excellent), anywhere between the marks. "
+    "Nothing is set until you click, and all three are needed. The arrow keys move the one that you set last.",
 )
 BUTTON = "Then press the button Submit: after a click on a line every key belongs to that line, Ctrl+Enter too."
 READ = (

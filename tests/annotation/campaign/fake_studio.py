@@ -19,9 +19,9 @@ MANAGER = 1
 CONTROLS = ("box", "disk", "flaw_type", "severity", "rationale", "verdict", "flagged")
 
 
-def any_interface(stage: str) -> str:
+def any_interface(stage: str, scale: tuple[float, float]) -> str:
     """Stands for the labelling configuration of a stage: it has every control."""
-    return "".join(f'<{stage} name="{name}"/>' for name in CONTROLS)
+    return f"<!-- {scale} -->" + "".join(f'<{stage} name="{name}"/>' for name in CONTROLS)
 
 
 class Killed(BaseException):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from annotation import interfaces
 from annotation.campaign.archive import Archive, Version
 from annotation.campaign.options import FOLDER
-from annotation.campaign.sync import Summary, Sync
+from annotation.campaign.sync import Interface, Summary, Sync
 from annotation.studio import Studio, find
 from annotation.studio.client import Project, Task
 from annotation.studio.connection import Connection
@@ -44,12 +44,12 @@ class LivePilot:
             live.person(name)
 
     @contextmanager
-    def running(self, interface: Callable[[str], str] = interfaces.load) -> Iterator[Sync]:
+    def running(self, interface: Interface = interfaces.load) -> Iterator[Sync]:
         pictures = find(self.live.server.data).pictures
         with self.live.manager() as manager, Sync(manager, self.corpus, interface, pictures) as running:
             yield running
 
-    def sync(self, interface: Callable[[str], str] = interfaces.load) -> Summary:
+    def sync(self, interface: Interface = interfaces.load) -> Summary:
         with self.running(interface) as running:
             return running.run()
 

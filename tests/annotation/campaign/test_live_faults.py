@@ -112,11 +112,11 @@ def test_a_changed_interface_reaches_every_project_and_work_goes_on(live: Live, 
     pilot.submit(pilot.task_keys()[0])
     pilot.sync()
 
-    def newer(stage: str) -> str:
-        return interfaces.load(stage, guidelines="Look twice.")
+    def newer(stage: str, scale: tuple[float, float]) -> str:
+        return interfaces.load(stage, scale=scale, guidelines="Look twice.")
 
     assert pilot.sync(newer).fitted == ("regional/new-ann", "regional/new-bob")
-    assert {project.label_config for project in pilot.projects()} == {newer("regional")}
+    assert {project.label_config for project in pilot.projects()} == {newer("regional", (1.0, 5.0))}
     again = pilot.sync(newer)
     assert (again.fitted, again.misfits, again.filed) == ((), (), 0)
     pilot.work()

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from annotation.campaign.archive import Archive
+from annotation.campaign.options import write_options
 from annotation.campaign.reading import WHOLE_AGAIN, Reader
 from annotation.campaign.sync import Sync
 from annotation.studio.client import Task
 from annotation.studio.connection import Refused
 from tests.annotation.campaign.fake_studio import FakeStudio, any_interface
 from tests.annotation.campaign.people_at_work import nothing_seen, respond
-from tests.annotation.campaign.pilot import NUMBER, ROLES, SIZE, corpus_of, everybody_works, owner, to_the_end
+from tests.annotation.campaign.pilot import NUMBER, ROLES, SIZE, corpus_of, everybody_works, owner, pilot, to_the_end
 
 ANN = "regional/p0/ann/0"
 
@@ -142,10 +143,20 @@ def test_who_it_was_may_become_known_later(studio: FakeStudio, running: Sync) ->
 
 def test_every_project_gets_the_present_interface_once(studio: FakeStudio, running: Sync, corpus: Path) -> None:
     assert running.run().fitted == ()
-    with Sync(studio, corpus, lambda stage: any_interface(stage) + "<!-- new -->") as later:
+    with Sync(studio, corpus, lambda stage, scale: any_interface(stage, scale) + "<!-- new -->") as later:
         assert later.run().fitted == ("regional/ann", "regional/bob", "regional/cat")
         assert later.run().fitted == ()
         assert all(project.label_config.endswith("<!-- new -->") for project in studio.made)
+
+
+def test_a_changed_scale_reaches_every_project_and_is_what_counts(
+    studio: FakeStudio, running: Sync, corpus: Path
+) -> None:
+    write_options(corpus, pilot(scale=[0, 10]), force=True)
+    assert running.run().fitted == ("regional/ann", "regional/bob", "regional/cat")
+    assert all("(0.0, 10.0)" in project.label_config for project in studio.made)
+    assert to_the_end(studio, running.run).steps == {"done": 2}
+    assert all("(0.0, 10.0)" in project.label_config for project in studio.made)
 
 
 def test_an_interface_that_work_does_not_fit_is_left_and_said_once(
@@ -156,7 +167,7 @@ def test_an_interface_that_work_does_not_fit_is_left_and_said_once(
 
     monkeypatch.setattr(studio, "update_label_config", refuse)
     everybody_works(studio)
-    with Sync(studio, corpus, lambda stage: any_interface(stage) + "<!-- new -->") as later:
+    with Sync(studio, corpus, lambda stage, scale: any_interface(stage, scale) + "<!-- new -->") as later:
         found = later.run()
         assert [said.split(" keeps")[0] for said in found.misfits] == [
             "The project of regional/ann",

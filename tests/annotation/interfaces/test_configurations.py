@@ -9,6 +9,7 @@ from label_studio_sdk.label_interface import LabelInterface
 
 from annotation import interfaces
 from annotation.export import Names
+from annotation.records import DIMENSIONS
 from mos.errors import UserError
 
 CONTROLS = {
@@ -49,6 +50,29 @@ def test_no_field_of_the_data_is_called_source(stage: str) -> None:
 def test_a_misspelt_stage_is_one_sentence() -> None:
     with pytest.raises(UserError, match="Expected a stage of qualification"):
         interfaces.load("scorring")
+
+
+@pytest.mark.parametrize("stage", ["scoring", "qualification"])
+@pytest.mark.parametrize(
+    ("scale", "step", "marks"),
+    [
+        ((1.0, 5.0), 0.01, ["1 bad", "2 poor", "3 fair", "4 good", "5 excellent"]),
+        ((0.0, 100.0), 0.25, ["0 bad", "25 poor", "50 fair", "75 good", "100 excellent"]),
+        ((-1.0, 1.0), 0.005, ["-1 bad", "-0.5 poor", "0 fair", "0.5 good", "1 excellent"]),
+    ],
+)
+def test_scores_are_given_and_explained_on_the_scale(
+    stage: str, scale: tuple[float, float], step: float, marks: list[str]
+) -> None:
+    config = interfaces.load(stage, scale=scale)
+    LabelInterface(config).validate()
+    tree = ElementTree.fromstring(config)
+    lines = [tag.attrib for tag in tree.iter("Number")]
+    assert [tag["name"] for tag in lines] == list(DIMENSIONS)
+    assert {(float(tag["min"]), float(tag["max"]), float(tag["step"])) for tag in lines} == {(*scale, step)}
+    words = [tag.attrib["value"] for tag in tree.iter("Header")]
+    assert [word for word in words if word in marks] == marks * len(DIMENSIONS)
+    assert sum(f"from {scale[0]:g} (bad) to {scale[1]:g} (excellent)" in word for word in words) == 1
 
 
 def test_the_campaigns_own_words_are_text_and_never_markup() -> None:
