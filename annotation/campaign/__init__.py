@@ -1,1 +1,1 @@
-"""The campaign without server, files or clocks: who does what, and what becomes of what people said."""
+"""A campaign: its options and people, what was said, what is to be done next, and what becomes of it all."""

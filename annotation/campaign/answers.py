@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from annotation import export
-from annotation.campaign.archive import FILE, Archive, Version
+from annotation.campaign.exchange.archive import FILE, Archive, Version
 from annotation.campaign.options import FOLDER, Options
-from annotation.campaign.prompt_check import Check, checks
-from annotation.campaign.redo import Answered
-from annotation.campaign.round_robin import Turn
+from annotation.campaign.planning.prompt_check import Check, checks
+from annotation.campaign.planning.round_robin import Turn
+from annotation.campaign.quality.redo import Answered
 from annotation.campaign.tasks import Size, TaskKey
 from annotation.records import DIMENSIONS, Place, Rating, Rationale, RegionalAnnotation, Rejection
 from annotation.studio.unreadable import UNREADABLE

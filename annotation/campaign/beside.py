@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from annotation.campaign.answers import SetAside
-from annotation.campaign.looking import archive_copy
 from annotation.campaign.options import read_options
-from annotation.campaign.planner import Record
+from annotation.campaign.planning.planner import Record
 from annotation.campaign.record import RecordReader
+from annotation.campaign.status.looking import archive_copy
 
 
 def record_beside(corpus: Path) -> tuple[Record, list[SetAside]]:

@@ -19,15 +19,15 @@ from typing import Any
 import orjson
 
 from annotation import jsonlines
-from annotation.campaign import prompt_check
 from annotation.campaign.answers import NOTHING, Work, owned_task
-from annotation.campaign.archive import FILE as ARCHIVE
-from annotation.campaign.archive import Archive, Version
-from annotation.campaign.lock import locked
+from annotation.campaign.exchange.archive import FILE as ARCHIVE
+from annotation.campaign.exchange.archive import Archive, Version
+from annotation.campaign.exchange.lock import locked
 from annotation.campaign.options import FOLDER, Stage, read_options
-from annotation.campaign.planner import PairState, states
+from annotation.campaign.planning import prompt_check
+from annotation.campaign.planning.planner import PairState, states
+from annotation.campaign.planning.round_robin import Turn
 from annotation.campaign.record import RecordReader
-from annotation.campaign.round_robin import Turn
 from annotation.campaign.tasks import Size, TaskKey
 from annotation.corpus import ANNOTATIONS
 from annotation.predictions import Result, rationale_results

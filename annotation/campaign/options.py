@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from annotation.campaign.assignment import Need
-from annotation.campaign.gold import GoldOptions
+from annotation.campaign.gold.agreement import GoldOptions
+from annotation.campaign.gold.qualification import QualificationOptions
 from annotation.campaign.people import Person
-from annotation.campaign.qualification import QualificationOptions
-from annotation.campaign.redo import RedoOptions
+from annotation.campaign.planning.assignment import Need
+from annotation.campaign.quality.redo import RedoOptions
 from mos.errors import UserError
 
 FOLDER = "campaign"

@@ -9,19 +9,19 @@ from functools import lru_cache
 from pathlib import Path
 
 from annotation import images
-from annotation.campaign.again import FILE as AGAIN
-from annotation.campaign.again import read_again
 from annotation.campaign.answers import SetAside, Work, read_work, sort_keys
-from annotation.campaign.archive import Archive
 from annotation.campaign.drafts import FILE as DRAFTS
 from annotation.campaign.drafts import read_drafts
-from annotation.campaign.gold_pairs import FILE as GOLD
-from annotation.campaign.gold_pairs import Gold, read_gold
-from annotation.campaign.hidden import STAGES as HIDING
+from annotation.campaign.exchange.archive import Archive
+from annotation.campaign.gold.hidden import STAGES as HIDING
+from annotation.campaign.gold.pairs import FILE as GOLD
+from annotation.campaign.gold.pairs import Gold, read_gold
+from annotation.campaign.gold.requalify import FILE as REQUALIFY
+from annotation.campaign.gold.requalify import read_requalify
 from annotation.campaign.options import FILE, FOLDER, Options
-from annotation.campaign.planner import Record
-from annotation.campaign.requalify import FILE as REQUALIFY
-from annotation.campaign.requalify import read_requalify
+from annotation.campaign.planning.planner import Record
+from annotation.campaign.quality.again import FILE as AGAIN
+from annotation.campaign.quality.again import read_again
 from annotation.campaign.tasks import Size, TaskKey
 from annotation.corpus import PAIRS, Corpus
 from annotation.records import Pair

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from annotation.campaign.drafts import Draft
 from annotation.campaign.options import STAGES, Stage
-from annotation.campaign.round_robin import Review
+from annotation.campaign.planning.round_robin import Review
 from annotation.consensus import Outcome
 from annotation.interfaces import region_choices
 from annotation.predictions import Result, rationale_results, regional_results

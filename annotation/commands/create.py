@@ -54,7 +54,7 @@ def create(
             raise UserError("--force replaces options that are there, and --from makes a new corpus. Leave one out.")
         _refined(corpus, refined, config, people, dry_run)
         return
-    from annotation.campaign.gold_pairs import read_gold
+    from annotation.campaign.gold.pairs import read_gold
     from annotation.campaign.options import write_options
     from annotation.corpus import Corpus
 
@@ -86,7 +86,7 @@ def _options(name: str, config: Path | None, people: Path | None) -> Options:
 
 def _tell(options: Options, pairs: Sequence[Pair], dry_run: bool) -> None:
     """Say how much work there is; `UserError` when there are too few people for it."""
-    from annotation.campaign.planner import Record, assignment
+    from annotation.campaign.planning.planner import Record, assignment
 
     loads: Counter[tuple[str, str]] = Counter()
     for (_, stage), names in assignment(Record(options, pairs)).items():
@@ -102,8 +102,8 @@ def _tell(options: Options, pairs: Sequence[Pair], dry_run: bool) -> None:
 def _refined(corpus: Path, source: Path, config: Path | None, people: Path | None, dry_run: bool) -> None:
     """Make the corpus of refined images with its campaign: all of it, or nothing."""
     from annotation.campaign.options import write_options
-    from annotation.campaign.refined import gather, refuse_taken, saver, whole, write
-    from annotation.campaign.refined_rows import open_refined
+    from annotation.campaign.refined.corpus import gather, refuse_taken, saver, whole, write
+    from annotation.campaign.refined.rows import open_refined
     from annotation.records import Rejection
 
     refuse_taken(corpus)

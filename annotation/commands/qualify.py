@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from annotation.campaign.passing import PassList
+    from annotation.campaign.gold.passing import PassList
 
 
 def qualify(
@@ -37,8 +37,8 @@ def qualify(
         editfhf annotate qualify my-corpus --again anna
     """
     from annotation.campaign.beside import record_beside
-    from annotation.campaign.passing import again as ask
-    from annotation.campaign.passing import pass_list
+    from annotation.campaign.gold.passing import again as ask
+    from annotation.campaign.gold.passing import pass_list
 
     record, _ = record_beside(corpus)
     found = pass_list(record)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from annotation.campaign.redo_list import RedoList
+    from annotation.campaign.quality.redo_list import RedoList
 
 
 def redo(
@@ -30,7 +30,7 @@ def redo(
         editfhf annotate redo my-corpus
     """
     from annotation.campaign.beside import record_beside
-    from annotation.campaign.redo_list import asked_already, note, redo_list
+    from annotation.campaign.quality.redo_list import asked_already, note, redo_list
 
     record, _ = record_beside(corpus)
     found = redo_list(record, asked_already(corpus))

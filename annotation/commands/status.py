@@ -12,7 +12,7 @@ import typer
 from mos.errors import UserError
 
 if TYPE_CHECKING:
-    from annotation.campaign.status import Status
+    from annotation.campaign.status.rows import Status
 
 
 def status(
@@ -63,8 +63,8 @@ def status(
 
 
 def _look(corpus: Path, page: Path | None, refresh: int | None) -> Status:
-    from annotation.campaign import status_page
-    from annotation.campaign.looking import look
+    from annotation.campaign.status import page as status_page
+    from annotation.campaign.status.looking import look
 
     found = look(corpus, datetime.now(UTC))
     if page is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from annotation.campaign.status import Figure, Row, Status, by_stage, ordered, total
+from annotation.campaign.status.rows import Figure, Row, Status, by_stage, ordered, total
 
 if TYPE_CHECKING:
     from rich.console import Group

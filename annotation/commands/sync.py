@@ -15,8 +15,8 @@ import typer
 from mos.errors import UserError
 
 if TYPE_CHECKING:
-    from annotation.campaign.sync import Summary, Sync
-    from annotation.campaign.watch import Hints
+    from annotation.campaign.exchange.sync import Summary, Sync
+    from annotation.campaign.exchange.watch import Hints
     from annotation.studio import Studio
 
 
@@ -65,10 +65,10 @@ def sync(
         editfhf annotate sync my-corpus --url https://studio.example.org --watch 60
     """
     from annotation import interfaces
-    from annotation.campaign.lock import locked
+    from annotation.campaign.exchange.lock import locked
+    from annotation.campaign.exchange.sync import Sync
+    from annotation.campaign.exchange.watch import Hints
     from annotation.campaign.options import FOLDER, read_options
-    from annotation.campaign.sync import Sync
-    from annotation.campaign.watch import Hints
     from annotation.studio import Studio, find, find_key
 
     if listen is not None and watch is None:

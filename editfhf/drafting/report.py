@@ -13,7 +13,7 @@ from statistics import fmean, median
 from typing import Any, Literal
 
 from annotation.campaign.drafts import Draft, Drafts
-from annotation.campaign.gold import wilson
+from annotation.campaign.gold.agreement import wilson
 from annotation.records import KINDS, SEVERITIES, Kind, Region
 from annotation.text import collapsed
 from editfhf.drafting.checks import CHECKS, Check, check_pair

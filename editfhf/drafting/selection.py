@@ -111,10 +111,10 @@ class _Campaign:
     """The regions of a running campaign, as the last sync left it."""
 
     def __init__(self, root: Path) -> None:
-        from annotation.campaign.looking import archive_copy
         from annotation.campaign.options import read_options
-        from annotation.campaign.planner import states
+        from annotation.campaign.planning.planner import states
         from annotation.campaign.record import RecordReader
+        from annotation.campaign.status.looking import archive_copy
 
         options = read_options(root)
         with archive_copy(root) as archive:
@@ -123,7 +123,7 @@ class _Campaign:
 
     def pairs(self, skipped: Skipped) -> Iterator[Marked]:
         from annotation.campaign.answers import NOTHING
-        from annotation.campaign.planner import accepted
+        from annotation.campaign.planning.planner import accepted
         from annotation.consensus import ConsensusOptions
 
         options = self._record.options

@@ -33,7 +33,7 @@ TWICE = """
 import sys, time
 from pathlib import Path
 from annotation import interfaces
-from annotation.campaign.sync import Sync
+from annotation.campaign.exchange.sync import Sync
 from annotation.studio import Studio, find
 found = find(Path(sys.argv[2]))
 with Studio(found.url, found.api_key) as studio, Sync(studio, Path(sys.argv[1]), interfaces.load, found.pictures) as it:

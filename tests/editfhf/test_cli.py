@@ -125,8 +125,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (
             OSError(errno.ENOSPC, "No space left on device", "/data/x"),
             1,
-            "editfhf: No space left on the disk while writing /data/x. "
-            "Free some and run the same command again.\n",
+            "editfhf: No space left on the disk while writing /data/x. Free some and run the same command again.\n",
         ),
         (
             OSError(errno.EACCES, "Permission denied", "/data/x"),

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from annotation import interfaces
-from annotation.campaign.archive import Archive, Version
+from annotation.campaign.exchange.archive import Archive, Version
+from annotation.campaign.exchange.sync import Interface, Summary, Sync
 from annotation.campaign.options import FOLDER
-from annotation.campaign.sync import Interface, Summary, Sync
 from annotation.studio import Studio, find
 from annotation.studio.client import Project, Task
 from annotation.studio.connection import Connection

@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
+from annotation.campaign.exchange.sync import Summary, sync_once
 from annotation.campaign.options import Options, parse_options, write_options
-from annotation.campaign.sync import Summary, sync_once
 from tests.annotation.campaign.fake_studio import FakeStudio, any_interface
 from tests.annotation.campaign.people_at_work import respond
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from annotation.campaign.gold import GoldOptions
+from annotation.campaign.gold.agreement import GoldOptions
+from annotation.campaign.gold.qualification import QualificationOptions
 from annotation.campaign.options import STEPS, Options
-from annotation.campaign.qualification import QualificationOptions
 from annotation.flaws import definitions
 from annotation.interfaces.keys import KEYS
 

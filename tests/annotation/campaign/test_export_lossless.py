@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from label_studio_sdk.converter import Converter
 
 from annotation import export, images, interfaces
-from annotation.campaign.archive import FILE, Archive
+from annotation.campaign.exchange.archive import FILE, Archive
 from annotation.campaign.export import export_campaign
 from annotation.campaign.options import FOLDER, read_options
 from annotation.campaign.record import RecordReader

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from annotation import interfaces
+from annotation.campaign.exchange.sync import TITLES
 from annotation.campaign.options import Stage
-from annotation.campaign.sync import TITLES
 from annotation.studio import Pictures
 from tests.annotation.interfaces.desk import WINDOW, Desk, log_in
 from tests.annotation.studio_server import PASSWORD, Live

@@ -1,0 +1,1 @@
+"""How well people agree, and which answers should be given again."""
