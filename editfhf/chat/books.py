@@ -35,10 +35,11 @@ class Books:
     """What was asked, answered and spent in a folder, by this process and earlier ones; one process at a time.
 
     bills_once: whether the server bills what is sent twice with one Idempotency-Key once.  If not, an attempt whose
-    fate nobody knows counts at its worst for ever, besides the one that follows it.
+    fate nobody knows counts as spent at its worst, besides the one that follows it.  None where that is not known: it
+    is sent again under its key and counts once, but the budget keeps its worst set aside besides.
     """
 
-    def __init__(self, folder: Path, limits: Limits, prices: Prices, bills_once: bool) -> None:
+    def __init__(self, folder: Path, limits: Limits, prices: Prices, bills_once: bool | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.prices = prices
@@ -58,6 +59,8 @@ class Books:
             self.budget = Budget(limits)
             self.budget.spent = self._state.spent
             self.budget.held = sum((attempt.worst for attempt in self._state.open.values()), Usage())
+            if not bills_once:
+                self.budget.held += self._state.unheard
             if limits.money is not None and (self.budget.spent + self.budget.held).cost is None:
                 raise UserError(
                     f"{folder / LEDGER} counts requests to a model without a price, so that no budget of money can be "
@@ -115,21 +118,22 @@ class Books:
     def admit(self, exchange: Exchange, retry: bool = False, batch: str = "") -> Attempt | Blocked:
         """Set the worst case of an attempt aside if there is room; nothing is written yet.
 
-        A round whose last attempt has an unknown fate has it again, under the same id and in the place of what is set
-        aside for it, where the server bills once (in a batch it does not).
+        A round whose last attempt has an unknown fate has it again under the same id, and where it is sure that the
+        server bills once, in the place of what is set aside for it; in a batch no server does.
         """
         self._need_price(exchange.model)
         before = self.open_attempt(exchange.key, exchange.round)
         if before is not None and before.batch:
             raise InBatch(before.batch)
-        if before is not None and not (self._bills_once and not batch):
+        if before is not None and (batch or self._bills_once is False):
             self._write_off(before)
             before = None
-        blocked = self.budget.room(exchange.worst, before.worst if before else Usage())
+        freed = before.worst if before is not None and self._bills_once else Usage()
+        blocked = self.budget.room(exchange.worst, freed)
         if blocked:
             return blocked
         if before is not None:
-            self.budget.held -= before.worst
+            self.budget.held -= freed
             attempt = replace(before, doubtful=True, worst=exchange.worst)
         else:
             last = self._state.tries.get((exchange.key, exchange.round), 0)
@@ -167,7 +171,11 @@ class Books:
         If the same was sent before and not answered, that is what is still not known.
         """
         if attempt.doubtful:
-            self.hold(attempt)
+            if self._bills_once:
+                self.hold(attempt)
+            else:
+                self.budget.release(attempt.id, attempt.worst)
+                self._freed.set()
             return ledger.lost(attempt, f"status {status}", seconds)
         usage = Usage(retries=1 if status else 0)
         self._end(attempt, usage, answered=False)

@@ -42,7 +42,7 @@ class Chat:
     limits: over everything that the ledger of the folder counts, earlier runs included
     concurrency: how many requests are alive at once; memory is bounded by it
     prices: the table that came with the package if None
-    bills_once: whether the server bills what is sent twice with one Idempotency-Key once; None: all but OpenAI itself,
+    bills_once: whether the server bills what is sent twice with one Idempotency-Key once; None: perhaps, but OpenAI,
         which promises nothing of the kind.  See `Books`.
     """
 
@@ -62,7 +62,7 @@ class Chat:
         patience = patience or Patience()
         self.wire = Wire(connection, concurrency, patience.timeout)
         self.retries = Retries(patience)
-        once = not connection.is_openai if bills_once is None else bills_once
+        once = False if bills_once is None and connection.is_openai else bills_once
         self.books = Books(folder, limits or Limits(), self.prices, once)
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)

@@ -65,9 +65,11 @@ class State:
     """What the lines come to.
 
     spent: what ended; open: attempts by id; tries: the number of the last attempt at each round that is not answered
+    unheard: the worst case of what was sent, never heard of, and sent again under the same id
     """
 
     spent: Usage = field(default_factory=Usage)
+    unheard: Usage = field(default_factory=Usage)
     open: dict[str, Attempt] = field(default_factory=dict)
     tries: dict[Round, int] = field(default_factory=dict)
 
@@ -75,6 +77,7 @@ class State:
         if attempt.doubtful:
             # What was sent before and got no answer turns out to have been a retry.
             self.spent += Usage(retries=1)
+            self.unheard += self.open[attempt.id].worst
         self.open[attempt.id] = attempt
         self.tries[attempt.key, attempt.round] = attempt.number
 
