@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from annotation.campaign.status.rows import Figure, Row, Status, by_stage, ordered, total
+from mos.terminal import printable
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -27,12 +28,12 @@ def drawn(status: Status) -> Group:
     lines = [
         Text(f"{status.finished:,} of {status.pairs:,} pairs went through every step. {_heard(status)}"),
         *(
-            Text(_plain(f"To come: {count:,} {stage.replace('_', ' ')} tasks"))
+            Text(printable(f"To come: {count:,} {stage.replace('_', ' ')} tasks"))
             for stage, count in status.to_come.items()
         ),
-        *(Text(_plain(_sentence(figure))) for figure in status.figures),
-        *(Text(f"Set aside: {number:,} {_plain(reason)}") for reason, number in sorted(status.set_aside.items())),
-        *(Text(_plain(note), style="yellow") for note in status.notes),
+        *(Text(printable(_sentence(figure))) for figure in status.figures),
+        *(Text(f"Set aside: {number:,} {printable(reason)}") for reason, number in sorted(status.set_aside.items())),
+        *(Text(printable(note), style="yellow") for note in status.notes),
     ]
     return Group(_table(status), *lines)
 
@@ -41,7 +42,7 @@ def _table(status: Status) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(_plain(status.name)), title_justify="left")
+    table = Table(title=Text(printable(status.name)), title_justify="left")
     for name in COLUMNS:
         if name != "gold" or status.has_gold:
             table.add_column(name, justify="left" if name in LEFT else "right")
@@ -76,7 +77,7 @@ def _cells(row: Row, stage: str, person: str, gold: bool) -> list[Text]:
         row.stuck or "",
         row.ends or "",
     )
-    return [Text(_plain(value)) for value in values]
+    return [Text(printable(value)) for value in values]
 
 
 def _percent(share: float | None) -> str:
@@ -85,7 +86,3 @@ def _percent(share: float | None) -> str:
 
 def _heard(status: Status) -> str:
     return f"The last work came in {status.heard[:16].replace('T', ' ')}." if status.heard else "No work came in yet."
-
-
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

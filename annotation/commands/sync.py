@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mos.errors import UserError
+from mos.terminal import printable
 
 if TYPE_CHECKING:
     from annotation.campaign.exchange.sync import Summary, Sync
@@ -92,7 +93,7 @@ def sync(
 
         def look(heard: Collection[int] | None = None) -> None:
             summary = running.run(heard)
-            _print(summary, corpus)
+            tell(summary, corpus)
             accounts.make(summary.strangers)
 
         if watch is None:
@@ -138,24 +139,26 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _warn(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+    # Keys and names in it may be whatever a member of the server wrote.
+    typer.echo(printable(sentence), err=True)
 
 
-def _print(summary: Summary, corpus: Path) -> None:
+def tell(summary: Summary, corpus: Path) -> None:
+    """Print what a look found and did: what was done on stdout, what somebody should look at on stderr."""
     if summary.filed or summary.created:
         made = ", ".join(f"{count} {stage}" for stage, count in summary.created.items()) or "none"
         typer.echo(f"{summary.filed} new answers. New tasks: {made}. New projects: {summary.projects}.")
         typer.echo("Pairs by step: " + ", ".join(f"{count} {step}" for step, count in sorted(summary.steps.items())))
     for name in summary.fitted:
-        typer.echo(f"The project of {name} has the present interface now.")
+        typer.echo(printable(f"The project of {name} has the present interface now."))
     for sentence in summary.misfits:
         _warn(sentence)
     if summary.doubled:
         typer.echo(f"Removed {summary.doubled} tasks that were there twice and not begun.")
     for one in summary.set_aside:
-        typer.echo(f"Set aside: {one.key} ({one.reason}): {one.message}", err=True)
+        _warn(f"Set aside: {one.key} ({one.reason}): {one.message}")
     for note in summary.notes:
-        typer.echo(note, err=True)
+        _warn(note)
     if summary.damaged:
         lines = ", ".join(map(str, summary.damaged[:5]))
         typer.echo(f"{corpus / 'campaign' / 'answers.jsonl'}: {len(summary.damaged)} broken lines ({lines}).", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mos.errors import UserError
+from mos.terminal import printable
 
 if TYPE_CHECKING:
     from editfhf.validation import Issue
@@ -103,11 +104,7 @@ def _show(issues: Sequence[Issue]) -> None:
     for issue in issues[:SHOWN]:
         # Text, not markup: names come from outside.
         colour = "red" if issue.severity == "error" else "yellow"
-        table.add_row(Text(issue.severity, colour), Text(issue.where), Text(_printable(issue.message)))
+        table.add_row(Text(issue.severity, colour), Text(issue.where), Text(printable(issue.message)))
     Console().print(table)
     if len(issues) > SHOWN:
         typer.echo(f"... and {len(issues) - SHOWN} more: see them with --json.")
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

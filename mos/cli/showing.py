@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import typer
 
+from mos.terminal import printable
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -55,11 +57,6 @@ def _cell(value: object, longest: int) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else printable(str(value))[:longest]
-
-
-def printable(text: str) -> str:
-    """Without control characters, which could steer a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def provenance(study: Study, options: Mapping[str, Any]) -> dict[str, Any]:

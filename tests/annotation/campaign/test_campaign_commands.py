@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from annotation.campaign.answers import SetAside
+from annotation.campaign.exchange.sync import Summary
 from annotation.commands import app
+from annotation.commands.sync import tell
 from mos.errors import UserError
 from tests.annotation.campaign.pilot import corpus_of, pilot
 
@@ -71,3 +74,14 @@ def test_sync_needs_a_key_and_to_know_where_pictures_are(
     monkeypatch.setenv("EDITFHF_STUDIO_KEY", "0123456789abcdef")
     with pytest.raises(UserError, match="Where are pictures shown from"):
         CliRunner().invoke(app, ["sync", str(corpus)], catch_exceptions=False)
+
+
+def test_what_a_member_wrote_as_a_key_cannot_steer_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = SetAside("\x1b]0;owned\x07\nregional/p1", 1, 1, "unknown_key", "It is none of this campaign's.")
+    tell(Summary(set_aside=(hostile,), notes=("Look at \x9b2Jann.",)), tmp_path)
+    assert capsys.readouterr().err.splitlines() == [
+        "Set aside: ?]0;owned??regional/p1 (unknown_key): It is none of this campaign's.",
+        "Look at ?2Jann.",
+    ]
