@@ -11,11 +11,11 @@ from pathlib import Path
 
 from editfhf.chat import ledger
 from editfhf.chat.budget import Blocked, Budget
-from editfhf.chat.journal import Change, Journal
+from editfhf.chat.journal import Change, Journal, damaged
 from editfhf.chat.ledger import Attempt
 from editfhf.chat.outcomes import Stopped
 from editfhf.chat.prices import Prices
-from editfhf.chat.replies import Envelope, Reply, unpack
+from editfhf.chat.replies import Envelope, Reply, Unreadable, unpack
 from editfhf.chat.rounds import Exchange
 from editfhf.chat.usage import Limits, Usage
 from mos.errors import UserError
@@ -83,7 +83,7 @@ class Books:
     def replies(self, key: str) -> list[Reply]:
         """The replies to a request that are kept, one a round."""
         rows = self.journal.read("SELECT reply FROM replies WHERE key = ? ORDER BY round", (key,))
-        return [unpack(data) for (data,) in rows]
+        return [self._unpacked(data) for (data,) in rows]
 
     def open_attempt(self, key: str, number: int) -> Attempt | None:
         """The attempt at a round that started and has not ended, if there is one."""
@@ -225,6 +225,12 @@ class Books:
         self.budget.spent = self._state.spent
         self._freed.set()
 
+    def _unpacked(self, data: bytes) -> Reply:
+        try:
+            return unpack(data)
+        except Unreadable:
+            raise damaged(self.folder / DATABASE) from None
+
     def _recover(self) -> None:
         """End attempts whose reply reached the cache before a crash kept its line from reaching the ledger."""
         lines = []
@@ -232,7 +238,7 @@ class Books:
             where = attempt.key, attempt.round, attempt.id
             rows = self.journal.read("SELECT reply FROM replies WHERE key = ? AND round = ? AND attempt = ?", where)
             for (data,) in rows:
-                reply = unpack(data)
+                reply = self._unpacked(data)
                 usage = _without_retries(reply.usage)
                 self._state.end(attempt, usage, answered=True)
                 lines.append(ledger.ended(attempt, usage, 200, 0.0, True, reply.counted))

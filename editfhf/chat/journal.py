@@ -50,6 +50,7 @@ class Journal:
     """The database and the ledger of a folder, open for writing; `close` writes what is left."""
 
     def __init__(self, database: Path, ledger: Path) -> None:
+        self._path = database
         self._database = _opened(database)
         self._reader = _opened(database)
         self._ledger = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -69,8 +70,11 @@ class Journal:
         await asyncio.wrap_future(self.submit(lines, changes))
 
     def read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Rows of the database as it is on the disk."""
-        return self._reader.execute(query, values).fetchall()
+        """Rows of the database as it is on the disk; `UserError` when it is damaged."""
+        try:
+            return self._reader.execute(query, values).fetchall()
+        except sqlite3.Error:
+            raise damaged(self._path) from None
 
     def close(self) -> None:
         self._entries.put(None)
@@ -131,6 +135,13 @@ class Journal:
         while left:
             left = left[os.write(self._ledger, left) :]
         os.fdatasync(self._ledger)
+
+
+def damaged(path: Path) -> UserError:
+    """What to say of a database that cannot be read."""
+    return UserError(
+        f"The cache {path} is damaged. Restore it, or move it away: what it held is then asked and paid for again."
+    )
 
 
 def _opened(path: Path) -> sqlite3.Connection:

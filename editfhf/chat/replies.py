@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -67,11 +67,14 @@ class Envelope:
 
 
 def unpack(data: bytes) -> Reply:
-    """What `Reply.pack` wrote."""
-    value = orjson.loads(data)
-    usage = value.pop("usage")
-    cost = None if usage["cost"] is None else Decimal(usage["cost"])
-    return Reply(**value, usage=Usage(**{**usage, "cost": cost}))
+    """What `Reply.pack` wrote; `Unreadable` when it is something else."""
+    try:
+        value = orjson.loads(data)
+        usage = value.pop("usage")
+        cost = None if usage["cost"] is None else Decimal(usage["cost"])
+        return Reply(**value, usage=Usage(**{**usage, "cost": cost}))
+    except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation):
+        raise Unreadable from None
 
 
 def read_envelope(data: bytes | dict[str, Any]) -> Envelope:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -49,6 +51,13 @@ async def begun(opened: Books, number: int = 1, retry: bool = False) -> Attempt:
     attempt = await opened.begin(exchange(number), retry)
     assert isinstance(attempt, Attempt)
     return attempt
+
+
+def ask_and_answer(folder: Path) -> None:
+    async def answer(opened: Books) -> None:
+        await opened.answered(await begun(opened), ANSWER, 200, 0.5)
+
+    within(folder, answer)
 
 
 def lines(folder: Path) -> list[dict[str, object]]:
@@ -210,3 +219,25 @@ def test_usage_without_a_price_is_priced_when_the_table_has_it(tmp_path: Path) -
     again = books(tmp_path)
     again.close()
     assert again.budget.spent.cost == PRICES.models["gpt-test"].cost(100, 20, 50)
+
+
+@pytest.mark.parametrize("reply", [b"{", b"[]", b'{"usage": 3}', b'{"usage": {"cost": "x"}}', b"\xff"])
+def test_a_reply_that_was_damaged_is_one_sentence(tmp_path: Path, reply: bytes) -> None:
+    ask_and_answer(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "cache.sqlite")) as database:
+        database.execute("UPDATE replies SET reply = ?", (reply,))
+        database.commit()
+    with closing(books(tmp_path)) as opened, pytest.raises(UserError, match=r"cache\.sqlite is damaged\. Restore it"):
+        opened.replies(question(1).key)
+
+
+def test_a_cache_with_damaged_pages_is_one_sentence(tmp_path: Path) -> None:
+    ask_and_answer(tmp_path)
+    path = tmp_path / "cache.sqlite"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + bytes(len(whole) - 100))
+    with (
+        pytest.raises(UserError, match=r"cache\.sqlite (is damaged|cannot be opened)"),
+        closing(books(tmp_path)) as opened,
+    ):
+        opened.replies(question(1).key)
