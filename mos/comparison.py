@@ -1,89 +1,129 @@
-"""Several methods on one table, side by side: how differently they rank and score the items, and whom they exclude."""
+"""Comparison of methods on the same ratings: differences in ranks and scores, and excluded raters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from mos.arrow import nulls, numbers, plain, texts
+from mos._arrow import column_values, null_mask, number_array, text_array
+from mos.display import convert_to_pandas, render_html_table
 from mos.errors import UserError
-from mos.scoring.result import Result
+from mos.ranks import rank_with_ties
+from mos.scoring.result import ScoringResult
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-class Comparison(NamedTuple):
-    """methods: a row a method and dimension; pairs: a row a pair of methods and dimension; items: a row a score.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MethodComparison:
+    """Tables that compare methods.
 
-    methods: method, dimension, unit, items (with a score), mean, spread (standard deviation of the scores), mean_width
-        (of the intervals) and relative_width (to the spread), raters_excluded, ratings_removed
-    pairs: dimension, method, other, items (with both scores), srcc, plcc, kendall (tau-b), greatest_rank_change,
-        rmse and greatest_difference of the scores: those of `other` brought to the unit of `method` by least squares
-    items: item, dimension, and for each method its score and rank in the dimension (1 is best, ties share the mean)
+    methods: one row for each method and dimension: method, dimension, unit, items (with a score), mean, spread
+        (standard deviation of the scores), mean_width (of the intervals), relative_width (mean_width / spread),
+        raters_excluded, ratings_removed
+    pairs: one row for each pair of methods and dimension: dimension, method, other, items (with both scores), srcc,
+        plcc, kendall (tau-b), greatest_rank_change, and rmse and greatest_difference of the scores, those of `other`
+        brought to the unit of `method` by least squares
+    items: one row for each item and dimension: item, dimension, and for each method its score and its rank in the
+        dimension (1 is best, ties share the mean)
     """
 
     methods: pa.Table
     pairs: pa.Table
     items: pa.Table
 
+    def to_pandas(self) -> pd.DataFrame:
+        """`pairs` as a DataFrame; `methods.to_pandas()` and `items.to_pandas()` give the other tables."""
+        return convert_to_pandas(self.pairs)
 
-def compare(results: Mapping[str, Result]) -> Comparison:
-    """Compare results of the same ratings, by name.
+    def __repr__(self) -> str:
+        names = list(dict.fromkeys(self.methods["method"].to_pylist()))
+        lowest = pc.min(pc.if_else(pc.is_nan(self.pairs["srcc"]), None, self.pairs["srcc"])).as_py()
+        least = "" if lowest is None else f"; lowest rank correlation {lowest:.3f}"
+        return f"MethodComparison({', '.join(names)}{least})"
 
-    Raises UserError for fewer than two results.
+    def _repr_html_(self) -> str:
+        methods = render_html_table(self.methods, repr(self), rows=len(self.methods))
+        return methods + render_html_table(self.pairs, "Pairs of methods", rows=len(self.pairs))
+
+
+def compare_methods(results: Mapping[str, ScoringResult]) -> MethodComparison:
+    """Compare results of different methods on the same ratings.
+
+    Parameters
+    ----------
+    results
+        From the name of each method to its result; two or more.
+
+    Returns
+    -------
+    MethodComparison
+
+    Raises
+    ------
+    UserError
+        For fewer than two results.
+
+    Notes
+    -----
+    Before differences are taken, the scores of one method are brought to the unit of the other by least squares.
     """
     if len(results) < 2:
         raise UserError(f"Expected two or more methods to compare; got {', '.join(results) or 'none'}.")
     first = next(iter(results.values()))
     dimensions = first.ratings.dimensions.to_pylist()
     shape = len(first.ratings.items), len(dimensions)
-    scores = {name: _scores(result).reshape(shape) for name, result in results.items()}
-    ranks = {name: np.stack([_ranks(column) for column in table.T], axis=1) for name, table in scores.items()}
+    scores = {name: _mos_scores(result).reshape(shape) for name, result in results.items()}
+    ranks = {name: np.stack([_rank_scores(column) for column in table.T], axis=1) for name, table in scores.items()}
     methods = [
-        _method(name, result, dimension, position)
+        _describe_method(name, result, dimension, position)
         for name, result in results.items()
         for position, dimension in enumerate(dimensions)
     ]
     pairs = [
         {"dimension": dimension, "method": one, "other": other}
-        | _pair(scores[one][:, position], scores[other][:, position])
+        | _compare_pair(scores[one][:, position], scores[other][:, position])
         for position, dimension in enumerate(dimensions)
         for one, other in combinations(results, 2)
     ]
     columns = {"item": first.scores["item"], "dimension": first.scores["dimension"]}
     for name in results:
-        columns[name] = _nullable(scores[name].ravel())
-        columns[f"{name}_rank"] = _nullable(ranks[name].ravel())
-    return Comparison(_table(methods), _table(pairs), pa.table(columns))
+        columns[name] = _nullable_numbers(scores[name].ravel())
+        columns[f"{name}_rank"] = _nullable_numbers(ranks[name].ravel())
+    return MethodComparison(_table_from_rows(methods), _table_from_rows(pairs), pa.table(columns))
 
 
-def _scores(result: Result) -> np.ndarray:
+def _mos_scores(result: ScoringResult) -> NDArray[Any]:
     column = result.scores["mos"]
-    return np.where(nulls(column), np.nan, plain(column))
+    return np.where(null_mask(column), np.nan, column_values(column))
 
 
-def _ranks(scores: np.ndarray) -> np.ndarray:
+def _rank_scores(scores: NDArray[Any]) -> NDArray[Any]:
     """1 for the best; tied scores share the mean of their ranks; NaN without a score."""
-    from scipy.stats import rankdata
-
     ranks = np.full(len(scores), np.nan)
     known = ~np.isnan(scores)
-    ranks[known] = rankdata(-_settled(scores[known]))
+    ranks[known] = rank_with_ties(-_round_ties(scores[known]))
     return ranks
 
 
-def _settled(scores: np.ndarray) -> np.ndarray:
-    """Scores that only rounding sets apart made equal, so that they tie."""
+def _round_ties(scores: NDArray[Any]) -> NDArray[Any]:
+    """Scores rounded to nine decimals, so that scores that differ by rounding error tie."""
     return np.round(scores, 9)
 
 
-def _method(name: str, result: Result, dimension: str, position: int) -> dict[str, object]:
+def _describe_method(name: str, result: ScoringResult, dimension: str, position: int) -> dict[str, object]:
     ratings, dimensions = result.ratings, len(result.ratings.dimensions)
-    mos = _scores(result)[position::dimensions]
-    low, high = (plain(result.scores[end])[position::dimensions] for end in ("ci_low", "ci_high"))
-    known = ~np.isnan(mos) & ~nulls(result.scores["ci_low"])[position::dimensions]
+    mos = _mos_scores(result)[position::dimensions]
+    low, high = (column_values(result.scores[end])[position::dimensions] for end in ("ci_low", "ci_high"))
+    known = ~np.isnan(mos) & ~null_mask(result.scores["ci_low"])[position::dimensions]
     scored = mos[~np.isnan(mos)]
     spread = float(scored.std(ddof=1)) if len(scored) > 1 else np.nan
     width = float((high - low)[known].mean()) if known.any() else np.nan
@@ -104,16 +144,16 @@ def _method(name: str, result: Result, dimension: str, position: int) -> dict[st
     }
 
 
-def _pair(one: np.ndarray, other: np.ndarray) -> dict[str, object]:
+def _compare_pair(one: NDArray[Any], other: NDArray[Any]) -> dict[str, object]:
     from scipy.stats import kendalltau
 
     both = ~np.isnan(one) & ~np.isnan(other)
     x, y = one[both], other[both]
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return {"items": len(x)} | dict.fromkeys(_FIGURES, np.nan)
+        return {"items": len(x)} | dict.fromkeys(_PAIR_STATISTICS, np.nan)
     slope, shift = np.polyfit(y, x, 1)
     off = x - (slope * y + shift)
-    rank_x, rank_y = _ranks(x), _ranks(y)
+    rank_x, rank_y = _rank_scores(x), _rank_scores(y)
     return {
         "items": len(x),
         "srcc": float(np.corrcoef(rank_x, rank_y)[0, 1]),
@@ -125,18 +165,20 @@ def _pair(one: np.ndarray, other: np.ndarray) -> dict[str, object]:
     }
 
 
-_FIGURES = ("srcc", "plcc", "kendall", "greatest_rank_change", "rmse", "greatest_difference")
+_PAIR_STATISTICS = ("srcc", "plcc", "kendall", "greatest_rank_change", "rmse", "greatest_difference")
 
 
-def _table(rows: list[dict[str, object]]) -> pa.Table:
-    return pa.table({name: _column([row[name] for row in rows]) for name in rows[0]}) if rows else pa.table({})
+def _table_from_rows(rows: list[dict[str, object]]) -> pa.Table:
+    return (
+        pa.table({name: _column_from_values([row[name] for row in rows]) for name in rows[0]}) if rows else pa.table({})
+    )
 
 
-def _column(values: list[object]) -> pa.Array:
+def _column_from_values(values: list[object]) -> pa.Array:
     if isinstance(values[0], str):
-        return texts([str(value) for value in values])
-    return _nullable(np.array(values, np.int64 if isinstance(values[0], int) else np.float64))
+        return text_array([str(value) for value in values])
+    return _nullable_numbers(np.array(values, np.int64 if isinstance(values[0], int) else np.float64))
 
 
-def _nullable(values: np.ndarray) -> pa.Array:
-    return numbers(values, ~np.isnan(values)) if values.dtype.kind == "f" else numbers(values)
+def _nullable_numbers(values: NDArray[Any]) -> pa.Array:
+    return number_array(values, ~np.isnan(values)) if values.dtype.kind == "f" else number_array(values)

@@ -1,7 +1,7 @@
-"""z-scores without screening: every rater's mean and deviation removed, then the mean on 0 to 100.
+"""Scores from z-scores without screening: z = (s - mean) / SD of each rater, then 100 (mean z + 3) / 6.
 
-The z_ij and 100 (z + 3) / 6 of the LIVE studies (Seshadrinathan et al., IEEE Transactions on Image Processing 19,
-2010), without a reference to take differences from.
+These are z_ij and the score of the LIVE studies (Seshadrinathan et al., IEEE Transactions on Image Processing 19,
+2010), without the difference to a reference.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from mos.moments import count_by
+from mos._kernels import count_by_group
 from mos.ratings import Ratings
-from mos.scoring import ledger
-from mos.scoring.estimate import KEPT, Estimate, Fates, statuses
-from mos.scoring.normalising import NormalisingOptions, fates_of_raters, normalised
-from mos.scoring.scores import POINTS_PER_Z, average
+from mos.scoring.estimate import RATING_KEPT, RatingStatus, ScoreEstimate, rating_statuses
+from mos.scoring.exclusions import unusable_rater_exclusions
+from mos.scoring.normalise import POINTS_PER_Z, NormalisingOptions, average_z_scores, normalise_ratings, rater_statuses
 
 
 class ZscoreOptions(NormalisingOptions):
@@ -24,26 +23,37 @@ class ZscoreOptions(NormalisingOptions):
     method: Literal["zscore"] = "zscore"
 
 
-OPTIONS = ZscoreOptions
+def estimate_zscore(ratings: Ratings, options: ZscoreOptions) -> ScoreEstimate:
+    """Estimate the score of every item in every dimension: 100 (mean z + 3) / 6.
 
+    Parameters
+    ----------
+    ratings : Ratings
+    options : ZscoreOptions
 
-def estimate(ratings: Ratings, options: ZscoreOptions) -> Estimate:
-    """Mean z of every item and dimension; a rater without a scale of their own is left out."""
+    Returns
+    -------
+    ScoreEstimate
+        In points. Raters with fewer than two ratings, or equal ratings only, have no z and do not count.
+    """
     keys, groups = len(ratings.raters) * len(ratings.dimensions), len(ratings.items) * len(ratings.dimensions)
-    given = count_by(ratings.rater_keys(), keys)
-    nothing = np.zeros(0, np.int64)
-    own = normalised(ratings, given, nothing, options)
-    fates = Fates(fates_of_raters(own), nothing, given, given)
-    status = statuses(ratings, fates)
-    return Estimate(
+    rating_count = count_by_group(ratings.rater_keys(), keys)
+    no_rows = np.zeros(0, np.int64)
+    normalised = normalise_ratings(ratings, rating_count, no_rows, options)
+    statuses = RatingStatus(rater_statuses(normalised), no_rows, rating_count, rating_count)
+    status = rating_statuses(ratings, statuses)
+    means = average_z_scores(normalised.z, ratings.groups(), groups, status == RATING_KEPT, no_rows)
+    return ScoreEstimate(
         unit="points",
-        value=own.z,
+        value=normalised.z,
         status=status,
-        means=average(own.z, ratings.groups(), groups, status == KEPT, nothing),
-        rated=count_by(ratings.groups(), groups),
-        fates=fates,
+        means=means,
+        rated=count_by_group(ratings.groups(), groups),
+        statuses=statuses,
         exclusion="",
         to_unit=(POINTS_PER_Z, 3 * POINTS_PER_Z),
         normalises=True,
-        decisions=lambda: ledger.unusable_raters(ratings, own, given, np.zeros(keys, bool), options.z_ddof),
+        decisions=lambda: unusable_rater_exclusions(
+            ratings, normalised, rating_count, np.zeros(keys, bool), options.z_ddof
+        ),
     )

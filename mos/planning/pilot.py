@@ -1,33 +1,51 @@
-"""What a plan needs to know, estimated from the ratings of a pilot study or of an earlier one."""
+"""The figures that a plan needs, estimated from the ratings of a pilot study or of an earlier study."""
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mos.connectivity import components, first_ratings
+from mos._kernels import group_moments, largest_magnitude
+from mos.connectivity import count_rater_parts, mask_first_ratings
 from mos.errors import UserError
-from mos.moments import largest, moments
 from mos.ratings import Ratings
+from mos.words import did_you_mean
 
-_ROUNDING = 1e-12  # a residual below this share of the largest score is none
+_RESIDUAL_ROUNDING = 1e-12  # a residual below this share of the largest score is none
 
 
 @dataclass(frozen=True, slots=True)
-class Pilot:
-    """Standard deviations, in the unit of the ratings, and reliabilities of a single rating in one dimension.
+class PilotEstimate:
+    """Spread and reliability of the ratings of a pilot study in one dimension.
 
-    items, raters: that have ratings
-    ratings: that count: of a rater's repeated ratings of an item the first, as in a study without repetitions
-    repeated: the others
-    sd: of the ratings of one item, the raters' biases included: for intervals, and comparisons by different raters
-    sd_residual: of the ratings less the means of their item and of their rater
-    sd_difference: of the difference between one rater's ratings of two items: for comparisons by the same raters
-    consistency: intraclass correlation ICC(C,1), for studies where the same raters rate every item; it may be negative
-    agreement: ICC(A,1), for studies where every item has other raters; both NaN where items do not differ at all
+    Attributes
+    ----------
+    dimension
+        Name of the dimension.
+    items, raters
+        Numbers of items and raters that have ratings.
+    ratings
+        Number of ratings used. Of a rater's repeated ratings of an item only the first is used, as in a study without
+        repetitions.
+    repeated
+        Number of repeated ratings, which are not used.
+    sd
+        Standard deviation of the ratings of one item, in the unit of the ratings. It includes the biases of the raters.
+        It is used for intervals, and for comparisons of items that different raters rate.
+    sd_residual
+        Standard deviation of the ratings minus the means of their item and of their rater, in the unit of the ratings.
+    sd_difference
+        Standard deviation of the difference between one rater's ratings of two items, in the unit of the ratings. It is
+        used for comparisons of items that the same raters rate.
+    consistency
+        Reliability of a single rating where the same raters rate all items: the intraclass correlation ICC(C,1). It can
+        be negative; NaN where the items do not differ.
+    agreement
+        Reliability of a single rating where other raters rate each item: ICC(A,1); NaN where the items do not differ.
     """
 
     dimension: str
@@ -42,32 +60,49 @@ class Pilot:
     agreement: float
 
 
-def from_ratings(ratings: Ratings, dimension: str) -> Pilot:
-    """Moment estimates in one dimension, complete or not.
+def estimate_pilot(ratings: Ratings, dimension: str) -> PilotEstimate:
+    """Estimate spread and reliability in one dimension; the design may be incomplete.
 
-    Three mean squares of the ratings x = item + rater + residual, all unbiased for their expectation: W within items
-    (rater and residual variance), V within raters (item and residual variance), and E, what least squares on items
-    and raters leaves (residual variance).  Hence sd^2 = W, sd_difference^2 = 2 E, ICC(C,1) = (V - E) / V and
-    ICC(A,1) = (V - E) / (V + W - E); in a complete design these are the ones of McGraw and Wong (Psychological
-    Methods 1, 1996).
-    Raises UserError for an unknown dimension, or too few ratings for a residual.
+    Parameters
+    ----------
+    ratings
+        The ratings of the pilot study.
+    dimension
+        Name of the dimension.
+
+    Returns
+    -------
+    PilotEstimate
+
+    Raises
+    ------
+    UserError
+        For an unknown dimension, or for too few ratings to estimate the residual.
+
+    Notes
+    -----
+    The model is rating = item + rater + residual. Three mean squares are unbiased estimates of their expectation: W
+    within items (rater and residual variance), V within raters (item and residual variance), and E, the residual of the
+    least-squares fit of items and raters (residual variance). Hence sd^2 = W, sd_difference^2 = 2 E,
+    ICC(C,1) = (V - E) / V and ICC(A,1) = (V - E) / (V + W - E). In a complete design these are the estimates of McGraw
+    and Wong (Psychological Methods 1, 1996).
     """
-    position = _position(ratings, dimension)
+    position = _dimension_position(ratings, dimension)
     inside = ratings.dimension == position
-    once = ratings.select(inside & first_ratings(ratings))
+    once = ratings.select(inside & mask_first_ratings(ratings))
     items, item = np.unique(once.item, return_inverse=True)
     raters, rater = np.unique(once.rater, return_inverse=True)
     total = len(once)
-    freedom = total - len(items) - len(raters) + _parts(once, position)
+    freedom = total - len(items) - len(raters) + _count_pilot_parts(once, position)
     if freedom < 1:
         raise UserError(
             f"To plan from ratings, two raters or more must have rated the same two items or more in {dimension}; "
             f"got {total} ratings of {len(items)} items by {len(raters)} raters that never overlap so."
         )
-    within_items = moments(once.score, item, len(items)).ss.sum() / (total - len(items))
-    within_raters = moments(once.score, rater, len(raters)).ss.sum() / (total - len(raters))
-    residual = _residual_ss(once.score, item, rater) / freedom
-    return Pilot(
+    within_items = group_moments(once.score, item, len(items)).ss.sum() / (total - len(items))
+    within_raters = group_moments(once.score, rater, len(raters)).ss.sum() / (total - len(raters))
+    residual = _residual_sum_of_squares(once.score, item, rater) / freedom
+    return PilotEstimate(
         dimension=dimension,
         items=len(items),
         raters=len(raters),
@@ -76,50 +111,50 @@ def from_ratings(ratings: Ratings, dimension: str) -> Pilot:
         sd=math.sqrt(within_items),
         sd_residual=math.sqrt(residual),
         sd_difference=math.sqrt(2 * residual),
-        consistency=_share(within_raters - residual, within_raters),
-        agreement=_share(within_raters - residual, within_raters + within_items - residual),
+        consistency=_variance_share(within_raters - residual, within_raters),
+        agreement=_variance_share(within_raters - residual, within_raters + within_items - residual),
     )
 
 
-def _position(ratings: Ratings, dimension: str) -> int:
-    known = ratings.dimensions.to_pylist()
+def _dimension_position(ratings: Ratings, dimension: str) -> int:
+    known: list[str] = ratings.dimensions.to_pylist()
     if dimension not in known:
-        close = difflib.get_close_matches(dimension, known, n=1)
-        meant = f"Did you mean '{close[0]}'? " if close else ""
-        raise UserError(f"Unknown dimension '{dimension}'. {meant}Expected one of {', '.join(known)}.")
+        hint = did_you_mean(dimension, known)
+        raise UserError(f"Unknown dimension '{dimension}'.{hint} Expected one of {', '.join(known)}.")
     return known.index(dimension)
 
 
-def _parts(once: Ratings, position: int) -> int:
+def _count_pilot_parts(once: Ratings, position: int) -> int:
     used = np.zeros((len(once.raters), len(once.dimensions)), bool)
     used[once.rater, position] = True
-    return list(components(once, np.ones(len(once), bool), used).values())[position]
+    return list(count_rater_parts(once, np.ones(len(once), bool), used).values())[position]
 
 
-def _share(part: float, whole: float) -> float:
+def _variance_share(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else math.nan
 
 
-def _residual_ss(score: np.ndarray, item: np.ndarray, rater: np.ndarray) -> float:
-    """Sum of squares that least squares with a mean for each item and each rater leaves of `score` [N].
+def _residual_sum_of_squares(score: NDArray[Any], item: NDArray[Any], rater: NDArray[Any]) -> float:
+    """Sum of squares that remains of `score` [N] after the least-squares fit of a mean for each item and each rater.
 
-    item, rater: [N] in 0..items-1 and 0..raters-1, each of which occurs.  The items are eliminated, and the equations
-    for the raters solved by conjugate gradients, of which each step is linear in N; that they are singular (only
-    differences between raters of a part count) does no harm.
+    item, rater: [N] in 0..items-1 and 0..raters-1; each value occurs.  The items are eliminated, and the equations for
+    the raters are solved by conjugate gradients, where each step is linear in N.  The equations are singular, as only
+    differences between the raters of a part count; this does not affect the residual.
     """
     from scipy.sparse.linalg import LinearOperator, cg
 
     raters = int(rater.max()) + 1
     rated = np.bincount(item)
 
-    def centred(values: np.ndarray) -> np.ndarray:
-        return values - (np.bincount(item, values) / rated)[item]
+    def centred(values: NDArray[Any]) -> NDArray[Any]:
+        apart: NDArray[Any] = values - (np.bincount(item, values) / rated)[item]
+        return apart
 
-    def equations(bias: np.ndarray) -> np.ndarray:
+    def equations(bias: NDArray[Any]) -> NDArray[Any]:
         return np.bincount(rater, centred(bias.ravel()[rater]))
 
     left = centred(score)
-    rounding = _ROUNDING * largest(score)
+    rounding = _RESIDUAL_ROUNDING * largest_magnitude(score)
     scale = 1 / np.bincount(rater)
     bias, _ = cg(
         LinearOperator((raters, raters), matvec=equations, dtype=np.float64),

@@ -1,9 +1,8 @@
-"""How did every rater rate?  One row each: flags, bias, agreement, scale use, straight-lining, drift, influence."""
+"""The table of raters: flags, bias, agreement, use of the scale, straight-lining, drift and influence of each rater."""
 
 from __future__ import annotations
 
-from mos.raters.attention import advice
-from mos.raters.columns import COLUMNS
-from mos.raters.overview import report
+from mos.raters.advice import advise_on_raters
+from mos.raters.report import RATER_COLUMNS, report_raters
 
-__all__ = ["COLUMNS", "advice", "report"]
+__all__ = ["RATER_COLUMNS", "advise_on_raters", "report_raters"]

@@ -1,59 +1,61 @@
-"""What the plain means of the items would be without a rater: how far they move, and how their order changes.
+"""Influence of a rater on the plain means of the items: the change of the means and of their order without the rater.
 
-Without a rater only the items move that this rater rated, so the ranks of all others shift by how many items passed
-them: a step function of their mean, with a step at each old and each new mean of an item that moved.  Sums of products
-of old and new ranks, which make Spearman's r, then need sums of ranks between steps only, and all raters together
-take the time of a few sorts of the ratings, however many raters and items there are.
+Without a rater, only the means of the items that this rater rated change, so the rank of each other item shifts by
+the number of items that passed it: a step function of its mean, with a step at each old and each new mean of a changed
+item.  Sums of products of old and new ranks, which define Spearman's r, then need only sums of ranks between steps.
+The time for all raters together is that of a few sorts of the ratings, for any number of raters and items.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mos.raters.sheet import Sheet
+from mos.raters.design import RaterDesign
 
 
-class _Means(NamedTuple):
+class _OrderedMeans(NamedTuple):
     """The items' means in order, dimension by dimension.  Ranks are twice the average one, 2 r = below + up to + 1.
 
-    before: [codes + 1] how many means, of all dimensions, have a lower code.  Codes are ordered by dimension and value
-    start: [dimensions + 1] where each dimension's means begin
+    before: [codes + 1] number of means, of all dimensions, with a lower code.  Codes ascend by dimension and value
+    start: [dimensions + 1] position of the first mean of each dimension
     ranks, squares: [means + 1] sums of 2 r and of (2 r)^2 over all before
     """
 
-    before: np.ndarray
-    start: np.ndarray
-    ranks: np.ndarray
-    squares: np.ndarray
+    before: NDArray[Any]
+    start: NDArray[Any]
+    ranks: NDArray[Any]
+    squares: NDArray[Any]
 
 
-def _twice_rank(before: np.ndarray, start: np.ndarray, code: np.ndarray, dimension: np.ndarray) -> np.ndarray:
-    """2 r of a mean beside the others; for one that is not there, its place among them."""
-    return before[code] + before[code + 1] + 1 - 2 * start[dimension]
+def _twice_rank(before: NDArray[Any], start: NDArray[Any], code: NDArray[Any], dimension: NDArray[Any]) -> NDArray[Any]:
+    """Twice the rank of each mean among the others."""
+    twice: NDArray[Any] = before[code] + before[code + 1] + 1 - 2 * start[dimension]
+    return twice
 
 
-class _Steps(NamedTuple):
-    """Where ranks shift, for every block; [steps], ordered by block and code.
+class _RankSteps(NamedTuple):
+    """The steps at which ranks shift, for each block; [steps], ordered by block and code.
 
     at: [2, cells] the step of each cell's old and new mean
-    block: [steps]; place: [2, steps] where the means begin that are on the step, and those beyond it
-    on, after: [2, steps] shift of 2 r of means on the step and beyond it; first without the items that no one else
-        rated, then without all the rater's ratings
+    block: [steps]; place: [2, steps] position of the first mean on the step, and of the first beyond it
+    on, after: [2, steps] shift of 2 r of means on the step and beyond it; first without the items that no other
+        rater rated, then without all of the rater's ratings
     """
 
-    at: np.ndarray
-    block: np.ndarray
-    place: np.ndarray
-    on: np.ndarray
-    after: np.ndarray
+    at: NDArray[Any]
+    block: NDArray[Any]
+    place: NDArray[Any]
+    on: NDArray[Any]
+    after: NDArray[Any]
 
 
-def influence(sheet: Sheet) -> dict[str, np.ndarray]:
+def measure_influence(sheet: RaterDesign) -> dict[str, NDArray[Any]]:
     """Columns rank_influence and largest_change; each [raters].
 
-    Items that no one else rated have no mean without the rater: they are left out of both orders.
+    Items that no other rater rated have no mean without the rater; both orders leave them out.
     """
     first = sheet.first
     group = sheet.ratings.groups()[first]
@@ -70,12 +72,12 @@ def influence(sheet: Sheet) -> dict[str, np.ndarray]:
     }
 
 
-def _rank_correlation(sheet: Sheet, first: np.ndarray, group: np.ndarray) -> np.ndarray:
+def _rank_correlation(sheet: RaterDesign, first: NDArray[Any], group: NDArray[Any]) -> NDArray[Any]:
     """[raters] Spearman's r of the means with and without the rater, averaged over the rater's dimensions."""
     block = sheet.block[first]
     lost = ~sheet.compared[first]
-    means, old, new = _ordered_means(sheet, first, group)
-    steps = _steps(means, block, old, new, lost)
+    means, old, new = _order_means(sheet, first, group)
+    steps = _find_rank_steps(means, block, old, new, lost)
     dimension = block % max(sheet.dimensions, 1)
     items = np.diff(means.start)[sheet.block_dimensions] - np.bincount(block[lost], minlength=sheet.blocks)
 
@@ -84,9 +86,9 @@ def _rank_correlation(sheet: Sheet, first: np.ndarray, group: np.ndarray) -> np.
     stays = before + steps.on[1][steps.at[0]]  # as if the item had kept its mean
     becomes = _twice_rank(means.before, means.start, new, dimension) + steps.on[1][steps.at[1]]
 
-    def product(one: int, other: int, wrong: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return _product(sheet, means, steps, one, other) + np.bincount(
-            block, np.where(lost, 0, right) - wrong, sheet.blocks
+    def product(first: int, second: int, unmoved: NDArray[Any], moved: NDArray[Any]) -> NDArray[Any]:
+        return _sum_rank_products(sheet, means, steps, first, second) + np.bincount(
+            block, np.where(lost, 0, moved) - unmoved, sheet.blocks
         )
 
     middle = items * (items + 1.0) ** 2  # (sum of 2 r)^2 / items
@@ -98,10 +100,13 @@ def _rank_correlation(sheet: Sheet, first: np.ndarray, group: np.ndarray) -> np.
     r = np.zeros(sheet.blocks)
     np.divide(both, np.sqrt(first_order * second_order), out=r, where=known)
     number = sheet.by_rater(known)
-    return np.clip(sheet.by_rater(r) / np.where(number > 0, number, np.nan), -1, 1)
+    mean: NDArray[Any] = np.clip(sheet.by_rater(r) / np.where(number > 0, number, np.nan), -1, 1)
+    return mean
 
 
-def _ordered_means(sheet: Sheet, first: np.ndarray, group: np.ndarray) -> tuple[_Means, np.ndarray, np.ndarray]:
+def _order_means(
+    sheet: RaterDesign, first: NDArray[Any], group: NDArray[Any]
+) -> tuple[_OrderedMeans, NDArray[Any], NDArray[Any]]:
     """And the code of each cell's mean [cells], with and without the rater."""
     present = np.flatnonzero(~np.isnan(sheet.mean))
     of_mean = present % max(sheet.dimensions, 1)
@@ -119,32 +124,36 @@ def _ordered_means(sheet: Sheet, first: np.ndarray, group: np.ndarray) -> tuple[
     before = np.append(0, np.cumsum(count))
     start = np.append(0, np.cumsum(np.bincount(of_mean, minlength=sheet.dimensions)))
     twice = _twice_rank(before, start, np.repeat(np.arange(len(count)), count), np.sort(of_mean)).astype(np.float64)
-    means = _Means(before, start, np.append(0, np.cumsum(twice)), np.append(0, np.cumsum(twice**2)))
+    means = _OrderedMeans(before, start, np.append(0, np.cumsum(twice)), np.append(0, np.cumsum(twice**2)))
     return means, of_group[group], code[len(present) :]
 
 
-def _steps(means: _Means, block: np.ndarray, old: np.ndarray, new: np.ndarray, lost: np.ndarray) -> _Steps:
+def _find_rank_steps(
+    means: _OrderedMeans, block: NDArray[Any], old: NDArray[Any], new: NDArray[Any], lost: NDArray[Any]
+) -> _RankSteps:
     cells, codes = len(block), len(means.before)
     keys, at = np.unique(np.append(block, block) * codes + np.append(old, new), return_inverse=True)
     owner, code = np.divmod(keys, codes)
     start = np.searchsorted(owner, owner)
     on, after = np.empty((2, len(keys)), np.int64), np.empty((2, len(keys)), np.int64)
-    # An old mean goes: all above come down by one, 2 r by two.  A new one comes.
+    # Removing an old mean lowers all ranks above by one (2 r by two); a new mean raises them.
     for row, (gone, come) in enumerate(((lost, np.zeros(cells, bool)), (np.ones(cells, bool), ~lost))):
         step = np.bincount(at, np.append(-1.0 * gone, come), len(keys)).astype(np.int64)
         total = np.append(0, np.cumsum(step))
         below = total[:-1] - total[start]
         on[row], after[row] = 2 * below + step, 2 * (below + step)
-    return _Steps(at.reshape(2, cells), owner, np.stack([means.before[code], means.before[code + 1]]), on, after)
+    return _RankSteps(at.reshape(2, cells), owner, np.stack([means.before[code], means.before[code + 1]]), on, after)
 
 
-def _product(sheet: Sheet, means: _Means, steps: _Steps, one: int, other: int) -> np.ndarray:
-    """[blocks] sum over all items of a dimension of the product of 2 r in two orders, old means throughout.
+def _sum_rank_products(
+    sheet: RaterDesign, means: _OrderedMeans, steps: _RankSteps, first: int, second: int
+) -> NDArray[Any]:
+    """[blocks] sum over all items of a dimension of the product of 2 r in two orders, with the old means for all items.
 
-    one, other: 0 for the order without the items that no one else rated, 1 for that without the rater.
+    first, second: 0 for the order without the items that no other rater rated, 1 for that without the rater.
     """
     dimension = sheet.block_dimensions
-    total = (means.squares[means.start[1:]] - means.squares[means.start[:-1]])[dimension]
+    total: NDArray[Any] = (means.squares[means.start[1:]] - means.squares[means.start[:-1]])[dimension]
     following = np.append(steps.place[0][1:], 0)
     last = np.append(steps.block[1:] != steps.block[:-1], True)[: len(steps.block)]
     end = np.where(last, means.start[dimension[steps.block] + 1], following)
@@ -153,6 +162,6 @@ def _product(sheet: Sheet, means: _Means, steps: _Steps, one: int, other: int) -
         (steps.place[1], end, steps.after),
     ):
         ranks = means.ranks[high] - means.ranks[low]
-        part = (shift[one] + shift[other]) * ranks + shift[one] * shift[other] * (high - low)
+        part = (shift[first] + shift[second]) * ranks + shift[first] * shift[second] * (high - low)
         total = total + np.bincount(steps.block, part, sheet.blocks)
     return total

@@ -1,5 +1,5 @@
-"""One page about a rating study: what was rated, who rated how, what was left out, how sure the scores are."""
+"""The report page of a rating study: scores, raters, exclusions, agreement and methods."""
 
-from mos.report.page import render, write
+from mos.report.page import render_study_report, write_study_report
 
-__all__ = ["render", "write"]
+__all__ = ["render_study_report", "write_study_report"]

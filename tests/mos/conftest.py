@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,19 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mos.table import Ratings, code
+from mos.table import Ratings, validate_ratings
 
-DATA = Path(__file__).parents[2] / "../shared/data/ratings"
+DATA = Path(__file__).parents[1] / "data" / "ratings"
 
 
-@pytest.fixture
-def real() -> Callable[[str], Path]:
-    """Path of a real table of ratings by name; skips where the tables are absent."""
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Path of a real table of ratings by name (`tests/data/README.md` lists them)."""
+    folder = tmp_path_factory.mktemp("ratings")
 
     def path(name: str) -> Path:
-        if not DATA.is_dir():
-            pytest.skip("the real tables of ratings are not here")
-        return DATA / name
+        packed, plain = DATA / f"{name}.gz", folder / name
+        if not packed.is_file():
+            return DATA / name
+        if not plain.is_file():
+            plain.write_bytes(gzip.decompress(packed.read_bytes()))
+        return plain
 
     return path
 
@@ -42,7 +47,7 @@ def coded() -> Callable[..., Ratings]:
                 "score": array[item, rater, dimension],
             }
         )
-        ratings, problems = code(table, scale)
+        ratings, problems = validate_ratings(table, scale)
         assert not problems
         return ratings
 

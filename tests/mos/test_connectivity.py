@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from mos.connectivity import components, report
-from mos.moments import moments
-from mos.scoring.scores import normalise
-from mos.table import Ratings, code
+from mos._kernels import group_moments
+from mos.connectivity import count_rater_parts, report_connectivity
+from mos.scoring.normalise import normalise_scores
+from mos.table import Ratings, validate_ratings
 
 Coded = Callable[..., Ratings]
 NAN = math.nan
@@ -44,7 +44,7 @@ def parts_of_graph(scores: np.ndarray) -> list[tuple[int, int]]:
 def test_parts_are_the_connected_components(coded: Coded, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mos.connectivity._FIRST_ROWS", 16)  # so that items fall across the steps
     scores = sparse(70, 60, 0.02 + 0.004 * seed, seed)
-    (found,) = report(coded(scores))
+    (found,) = report_connectivity(coded(scores))
     assert sorted(found.parts) == parts_of_graph(scores)
     assert [part[1] for part in found.parts] == sorted((part[1] for part in found.parts), reverse=True)
 
@@ -57,13 +57,13 @@ def test_components_of_some_ratings(coded: Coded, seed: int) -> None:
     used[ratings.rater[kept]] = True
     scores = np.full((len(ratings.items), len(ratings.raters)), NAN)
     scores[ratings.item[kept], ratings.rater[kept]] = 1
-    assert components(ratings, kept, used) == {"dimension0": len(parts_of_graph(scores))}
+    assert count_rater_parts(ratings, kept, used) == {"dimension0": len(parts_of_graph(scores))}
 
 
 def test_dimensions_are_apart(coded: Coded) -> None:
     scores = np.ones((4, 4, 2))
     scores[:2, :2, 1], scores[2:, 2:, 1] = NAN, NAN
-    whole, halves = report(coded(scores))
+    whole, halves = report_connectivity(coded(scores))
     assert whole.parts == ((4, 4),)
     assert halves.parts == ((2, 2), (2, 2))
 
@@ -74,7 +74,7 @@ def test_common_raters_of_all_pairs_of_items(coded: Coded, share: float) -> None
     given = ~np.isnan(scores)
     given = given[given.any(axis=1)]
     common = [int((given[a] & given[b]).sum()) for a, b in itertools.combinations(range(len(given)), 2)]
-    (found,) = report(coded(scores))
+    (found,) = report_connectivity(coded(scores))
     assert found.mean_common_raters == pytest.approx(np.mean(common), rel=1e-12)
     assert found.least_common_raters == min(common)
     assert found.pairs_with_common_raters == pytest.approx(np.mean(np.array(common) > 0), rel=1e-12)
@@ -84,14 +84,14 @@ def test_common_raters_of_many_items_are_near_those_of_all_pairs(coded: Coded) -
     scores = sparse(1000, 100, 0.05, 2)
     given = ~np.isnan(scores)
     common = (given.astype(int) @ given.T.astype(int))[np.triu_indices(1000, 1)]
-    (found,) = report(coded(scores))
+    (found,) = report_connectivity(coded(scores))
     assert found.pairs_with_common_raters == pytest.approx(np.mean(common > 0), abs=0.02)
 
 
 def test_balance(coded: Coded) -> None:
     scores = sparse(50, 12, 0.5, 3)
     given = ~np.isnan(scores)
-    (found,) = report(coded(scores))
+    (found,) = report_connectivity(coded(scores))
     per_item, per_rater = given.sum(axis=1), given.sum(axis=0)
     assert (found.items, found.raters, found.ratings) == (50, 12, given.sum())
     assert found.fill == pytest.approx(given.mean())
@@ -100,7 +100,7 @@ def test_balance(coded: Coded) -> None:
 
 
 def test_a_complete_study_is_balanced_and_connected(coded: Coded) -> None:
-    (found,) = report(coded(sparse(30, 8, 1, 4)))
+    (found,) = report_connectivity(coded(sparse(30, 8, 1, 4)))
     assert (found.fill, found.parts) == (1, ((8, 30),))
     assert found.ratings_per_item_cv == found.ratings_per_rater_cv == 0
     assert found.mean_common_raters == found.least_common_raters == 8
@@ -111,7 +111,7 @@ def test_a_complete_study_is_balanced_and_connected(coded: Coded) -> None:
 
 
 def test_chance_alone_puts_the_expected_share_between_raters(coded: Coded) -> None:
-    found = [report(coded(sparse(100, 20, 0.2, seed)))[0] for seed in range(20)]
+    found = [report_connectivity(coded(sparse(100, 20, 0.2, seed)))[0] for seed in range(20)]
     by_chance = np.mean([each.between_raters_by_chance for each in found])
     assert np.mean([each.between_raters for each in found]) == pytest.approx(by_chance, rel=0.25)
     assert all(each.warning is None for each in found)
@@ -125,19 +125,19 @@ def test_repeated_ratings_count_once() -> None:
         "score": [1.0, 2.0, 3.0, 4.0],
         "repetition": ["1", "2", "1", "1"],
     }
-    ratings, problems = code(pa.table(columns), None)
+    ratings, problems = validate_ratings(pa.table(columns), None)
     assert not problems
-    (found,) = report(ratings)
+    (found,) = report_connectivity(ratings)
     assert (found.ratings, found.fill, found.mean_common_raters) == (3, 0.75, 1)
 
 
 def test_nothing_to_connect(coded: Coded) -> None:
     table = pa.table({"item": ["a"], "rater": ["r"], "dimension": ["d"], "score": [1.0]})
-    one, none = report(code(table, None, ["d", "e"])[0])
+    one, none = report_connectivity(validate_ratings(table, None, ["d", "e"])[0])
     assert (one.parts, one.fill, one.least_common_raters) == (((1, 1),), 1, 0)
     assert math.isnan(one.mean_common_raters) and math.isnan(one.between_raters)
     assert (none.parts, none.fill, none.warning) == ((), 0, None)
-    assert report(code(table.slice(0, 0), None)[0]) == []
+    assert report_connectivity(validate_ratings(table.slice(0, 0), None)[0]) == []
 
 
 def test_names_of_raters_and_order_of_rows_do_not_matter() -> None:
@@ -153,7 +153,7 @@ def test_names_of_raters_and_order_of_rows_do_not_matter() -> None:
             "dimension": ["d"] * len(rows),
             "score": np.round(scores[item[rows], rater[rows]]),
         }
-        (connectivity,) = report(code(pa.table(columns), None)[0])
+        (connectivity,) = report_connectivity(validate_ratings(pa.table(columns), None)[0])
         return [getattr(connectivity, name) for name in connectivity.__slots__]
 
     numbers = slice(1, 5), slice(6, 13)
@@ -179,12 +179,12 @@ def two_groups(bridge: float) -> tuple[np.ndarray, np.ndarray]:
 def order_kept(ratings: Ratings, values: np.ndarray, quality: np.ndarray) -> float:
     from scipy.stats import spearmanr
 
-    return float(spearmanr(moments(values, ratings.item, len(quality)).mean, quality).statistic)
+    return float(spearmanr(group_moments(values, ratings.item, len(quality)).mean, quality).statistic)
 
 
 def z_scores(ratings: Ratings) -> np.ndarray:
     given = np.bincount(ratings.rater, minlength=len(ratings.raters))
-    return normalise(ratings.score, ratings.rater, given, np.zeros(0, np.int64), 1).z
+    return normalise_scores(ratings.score, ratings.rater, given, np.zeros(0, np.int64), 1).z
 
 
 def test_separate_groups_are_warned_of_for_z_scores_lose_their_difference(coded: Coded) -> None:
@@ -192,7 +192,7 @@ def test_separate_groups_are_warned_of_for_z_scores_lose_their_difference(coded:
     ratings = coded(scores)
     assert order_kept(ratings, ratings.score, quality) > 0.97
     assert order_kept(ratings, z_scores(ratings), quality) < 0.65
-    (found,) = report(ratings)
+    (found,) = report_connectivity(ratings)
     assert found.parts == ((15, 100), (15, 100))
     assert found.pairs_with_common_raters == pytest.approx(99 / 199, rel=0.05)
     assert found.between_raters > 0.7
@@ -205,10 +205,10 @@ def test_nearly_separate_groups_are_warned_of_although_they_are_connected(coded:
     ratings = coded(scores)
     assert order_kept(ratings, ratings.score, quality) > 0.97
     assert order_kept(ratings, z_scores(ratings), quality) < 0.75
-    (found,) = report(ratings)
+    (found,) = report_connectivity(ratings)
     assert len(found.parts) == 1
     assert found.warning is not None
-    assert found.warning.startswith("In dimension0 raters were given items of different quality")
+    assert found.warning.startswith("In dimension0 raters rated items of different quality")
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_real_studies(real: Callable[[str], object], name: str, parts: int) -> N
     table = pa.csv.read_csv(real(name))
     columns = {"item": "image_id", "rater": "annotator_id", "dimension": "dimension"}
     texts = {new: table[old].cast(pa.string()) for new, old in columns.items()}
-    ratings, _ = code(pa.table({**texts, "score": table["score"]}), None)
-    for found in report(ratings):
+    ratings, _ = validate_ratings(pa.table({**texts, "score": table["score"]}), None)
+    for found in report_connectivity(ratings):
         assert len(found.parts) == parts
         assert (found.warning is not None) == (parts > 1)

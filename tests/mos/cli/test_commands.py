@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mos.methods import METHODS, score
-from mos.table import code, read_columns
+from mos.methods import METHODS, score_ratings
+from mos.table import read_ratings_table, validate_ratings
 
 Run = Callable[..., Any]
 
@@ -30,7 +30,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_score_writes_what_the_method_gives(run: Run, study: Path, tmp_path: Path, method: str) -> None:
     done = run("score", study, "--method", method, "--scale", 1, 5, "--out", tmp_path / "scores.csv")
     assert done.status == 0, done.error
-    expected = score(code(read_columns(study)[0], (1, 5))[0], method).scores
+    expected = score_ratings(validate_ratings(read_ratings_table(study)[0], (1, 5))[0], method).scores
     found = rows(tmp_path / "scores.csv")
     assert list(found[0]) == SCORES == expected.column_names
     assert len(found) == 80
@@ -38,7 +38,7 @@ def test_score_writes_what_the_method_gives(run: Run, study: Path, tmp_path: Pat
         np.testing.assert_array_equal([float(row[name]) for row in found], expected[name].to_numpy())
     assert [int(row["n"]) for row in found] == expected["n"].to_pylist()
     made = json.loads((tmp_path / "scores.provenance.json").read_text())
-    assert made["options"] == score(code(read_columns(study)[0], (1, 5))[0], method).options
+    assert made["options"] == score_ratings(validate_ratings(read_ratings_table(study)[0], (1, 5))[0], method).options
     assert (made["scale"], made["input"]["name"], made["input"]["ratings"]) == ([1.0, 5.0], "ratings.csv", 960)
     assert made["input"]["sha256"] == {"ratings.csv": hashlib.sha256(study.read_bytes()).hexdigest()}
 
@@ -170,7 +170,8 @@ def test_methods_are_listed_with_their_options(run: Run) -> None:
 def test_help_has_examples(run: Run, command: str) -> None:
     shown = run(command, "--help")
     assert shown.status == 0
-    assert f"editfhf mos {command}" in shown.out
+    assert f"     editfhf mos {command}" in shown.out, "examples are indented in every help text"
+    assert not any(mark in shown.out for mark in ("<bool>", "{", "}"))
 
 
 def test_several_files_are_one_study(run: Run, study: Path, tmp_path: Path) -> None:
@@ -182,5 +183,5 @@ def test_several_files_are_one_study(run: Run, study: Path, tmp_path: Path) -> N
     assert pieces["scores"] == whole["scores"]
     assert list(pieces["input"]["sha256"]) == ["one.csv", "two.csv"]
     twice = run("score", *parts, parts[0]).error
-    assert "300 rows cannot be used" in twice
+    assert "300 rows are invalid" in twice
     assert "(one.csv, row 2)" in twice

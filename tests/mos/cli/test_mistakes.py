@@ -46,7 +46,7 @@ def test_a_bad_row_is_named_and_stops_the_command(run: Run, table: Any, tmp_path
     path = table(f"{HEADER}{SOUND}{row}\n")
     done = run("score", path, "--method", "mos", "--scale", 1, 5, "--out", tmp_path / "scores.csv")
     assert done.status == 1
-    assert done.error.startswith(f"{path}: 1 row cannot be used as it is: ")
+    assert done.error.startswith(f"{path}: 1 row is invalid: ")
     assert said in done.error
     assert "--rejected FILE" in done.error
     assert not (tmp_path / "scores.csv").exists()
@@ -55,7 +55,7 @@ def test_a_bad_row_is_named_and_stops_the_command(run: Run, table: Any, tmp_path
 def test_the_first_five_bad_rows_are_named(run: Run, table: Any) -> None:
     bad = "".join(f"a,x{number},7\n" for number in range(8))
     error = run("score", table(HEADER + SOUND + bad), "--scale", 1, 5).error
-    assert "8 rows cannot be used" in error
+    assert "8 rows are invalid" in error
     assert "row 10" in error
     assert "row 11" not in error
     assert "and 3 more" in error
@@ -65,7 +65,7 @@ def test_bad_rows_are_set_aside_with_their_reasons(run: Run, table: Any, tmp_pat
     path, aside = table(f"{HEADER}{SOUND}a,r3,9\na,r2,1\nb,r3\n"), tmp_path / "rejected.jsonl"
     done = run("score", path, "--method", "mos", "--scale", 1, 5, "--rejected", aside, "--json")
     assert done.status == 0
-    assert "3 rows were set aside" in done.err
+    assert "3 rows were rejected" in done.err
     lines = [json.loads(line) for line in aside.read_text().splitlines()]
     assert {(line["row"], line["reason"]) for line in lines} == {
         (6, "out_of_scale"),
@@ -101,7 +101,7 @@ def test_an_item_without_ratings_keeps_its_row(run: Run, table: Any) -> None:
         ("clip,person,value\na,b,3\n", "no column for the item: expected 'image_id' or"),
         ("item;rater;score\na;b;3\n", "must be separated by commas"),
         (f"{HEADER}a,r1,3\nb,r1,3\nc,r1,3\n", "1 raters gave the same score to everything"),
-        (f"{HEADER}a,r1,3\nb,r2,4\n", "`editfhf mos screen` shows what was left out"),
+        (f"{HEADER}a,r1,3\nb,r2,4\n", "`editfhf mos screen` lists what was excluded"),
     ],
 )
 def test_tables_without_scores(run: Run, table: Any, text: str, said: str) -> None:
@@ -141,7 +141,7 @@ def test_nothing_is_overwritten_unasked(run: Run, table: Any, tmp_path: Path) ->
     assert "is not overwritten" in run("score", path, "--out", out).error
     assert out.read_text() == "mine"
     assert run("score", path, "--out", out, "--force").status == 0
-    assert "is no list of rejected rows" in run("score", path, "--rejected", path).error
+    assert "is not a list of rejected rows" in run("score", path, "--rejected", path).error
     assert "Two outputs have the same name" in run("score", path, "--out", out, "--ledger", out, "--force").error
     page = tmp_path / "page.html"
     page.write_text("mine")
@@ -170,6 +170,42 @@ def test_doubtful_ids_and_scores_are_pointed_out(run: Run, table: Any) -> None:
 
 
 def test_plan_says_what_it_needs(run: Run) -> None:
-    assert "Expected a TABLE of a pilot study" in run("plan", "--half-width", "0.3").error
-    assert "--reliability needs --icc" in run("plan", "--sd", "1", "--reliability", "0.9").error
+    assert "Expected the ratings of a pilot study" in run("plan", "--half-width", "0.3").error
+    assert "The target reliability needs icc" in run("plan", "--sd", "1", "--reliability", "0.9").error
     assert run("plan", "--sd", "1", "--half-width", "0").status == 1
+
+
+@pytest.mark.parametrize("mark", ["NA", "#N/A", "NULL", ".", ""])
+def test_a_mark_for_a_missing_score_is_dropped_or_the_option_is_named(run: Run, table: Any, mark: str) -> None:
+    path = table(f"{HEADER}{SOUND}a,r3,{mark}\n")
+    assert (
+        "drop rows without a score (option `missing`; on the command line --missing drop)" in run("score", path).error
+    )
+    done = run("score", path, "--missing", "drop", "--method", "mos", "--scale", 1, 5)
+    assert done.status == 0
+    assert "1 rows without a score were dropped." in done.err
+
+
+def test_times_without_an_order_are_told(run: Run, table: Any) -> None:
+    rows = "a,r1,5,1/9/2026 10:05\na,r1,1,1/9/2026 9:05\na,r2,3,1/9/2026 9:05\n"
+    done = run(
+        "score", table(f"item,rater,score,rated_at\n{rows}"), "--duplicates", "last", "--method", "mos", "--json"
+    )
+    assert json.loads(done.out)["scores"][0]["mos"] == 2
+    assert "1 repeated ratings have times without an order" in done.err
+
+
+def test_whole_notes_of_agreement_are_printed(run: Run, table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    path = table(HEADER + SOUND)
+    notes = [row["note"] for row in json.loads(run("agreement", path, "--json").out)["agreement"] if row["note"]]
+    assert max(map(len, notes)) > 60
+    printed = " ".join(run("agreement", path).out.split())
+    assert "…" not in printed
+    for word in {word for note in notes for word in note.split()}:
+        assert word in printed
+
+
+def test_what_is_cut_has_a_sign(run: Run, table: Any) -> None:
+    long = "x" * 80
+    assert f"{long[:59]}…" in run("score", table(f"{HEADER}{long},r1,3\n{long},r2,4\n"), "--method", "mos").out

@@ -59,3 +59,20 @@ def test_a_study_goes_on_as_it_began(run: Run, days: list[Path], tmp_path: Path)
     (tmp_path / "other.parquet").write_bytes(b"mine")
     assert run("update", days[1], "--state", tmp_path / "other.parquet").status == 1
     assert (tmp_path / "other.parquet").read_bytes() == b"mine"
+
+
+def test_the_scale_that_is_told_is_that_of_the_study(run: Run, days: list[Path], tmp_path: Path) -> None:
+    state = tmp_path / "state.parquet"
+    run("update", days[0], "--state", state, "--scale", 1, 5, "--method", "mos")
+    done = run("update", days[1], "--state", state, "--json")
+    assert "No scale was given" not in done.err
+    assert json.loads(done.out)["scale"] == [1, 5]
+
+
+def test_without_a_scale_the_extremes_of_the_whole_study_are_told(run: Run, tmp_path: Path) -> None:
+    state, table = tmp_path / "state.parquet", tmp_path / "table.csv"
+    for row, told in (("1\nb,r,4", "1 to 4"), ("2\nd,r,3", "1 to 4"), ("5\nd,s,3", "1 to 5")):
+        table.write_text(f"item,rater,score\n{told}{row[0]},r,{row}\n{told}{row[0]},s,3\n")
+        done = run("update", table, "--state", state, "--method", "mos", "--json")
+        assert f"No scale was given: taken from the data, {told}." in done.err, done.error
+        assert json.loads(done.out)["scale"] == [int(told[0]), int(told[-1])]

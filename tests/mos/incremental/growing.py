@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from mos.errors import UserError
-from mos.methods import method, score
-from mos.scoring.options import Options
-from mos.scoring.result import Result
-from mos.table import code
+from mos.methods import find_method, score_ratings
+from mos.scoring.options import ScoringOptions
+from mos.scoring.result import ScoringResult
+from mos.table import validate_ratings
 
 Key = tuple[str, str, str]
 SCALE = (1.0, 5.0)
@@ -30,8 +30,8 @@ def table(rows: Iterable[Sequence[Any]]) -> pa.Table:
     )
 
 
-def options(name: str, **given: Any) -> Options:
-    return method(name).options.checked(given)
+def options(name: str, **given: Any) -> ScoringOptions:
+    return find_method(name).options.from_mapping(given)
 
 
 def study(items: int, raters: int, dimensions: int, seed: int, fill: float = 1.0) -> dict[Key, float]:
@@ -46,23 +46,23 @@ def study(items: int, raters: int, dimensions: int, seed: int, fill: float = 1.0
     return {(f"item{i:02d}", f"rater{r:02d}", f"dimension{d}"): float(scores[i, r, d]) for i, r, d in there}
 
 
-def in_full(ratings: Mapping[Key, float], by: Options, seed: int = 0) -> Result | str:
+def in_full(ratings: Mapping[Key, float], by: ScoringOptions, seed: int = 0) -> ScoringResult | str:
     """The score of all ratings as one table, its rows in random order; or the error."""
     rows = [(*key, value) for key, value in ratings.items()]
     order = np.random.default_rng(seed).permutation(len(rows)).tolist()
-    coded, problems = code(table(rows[at] for at in order), SCALE)
+    coded, problems = validate_ratings(table(rows[at] for at in order), SCALE)
     assert not problems
-    return outcome(lambda: score(coded, by))
+    return outcome(lambda: score_ratings(coded, by))
 
 
-def outcome(work: Callable[[], Result]) -> Result | str:
+def outcome(work: Callable[[], ScoringResult]) -> ScoringResult | str:
     try:
         return work()
     except UserError as error:
         return str(error)
 
 
-def assert_equal(found: Result | str, expected: Result | str) -> None:
+def assert_equal(found: ScoringResult | str, expected: ScoringResult | str) -> None:
     """To the last bit: ratings, statuses, values, tables, summary, and ledger, whose rows count as each table does."""
     if isinstance(found, str) or isinstance(expected, str):
         assert found == expected

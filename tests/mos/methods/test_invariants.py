@@ -11,10 +11,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mos.methods import METHODS, score
-from mos.scoring.estimate import STATUSES
-from mos.scoring.result import Result
-from mos.table import code
+from mos.methods import METHODS, score_ratings
+from mos.scoring.estimate import RATING_STATUSES
+from mos.scoring.result import ScoringResult
+from mos.table import validate_ratings
 
 LITERAL = {"ddof": 0, "zero_variance": "literal", "denominator": "all", "exclusion_scope": "pooled"}
 BY_DIMENSION: list[tuple[str, dict[str, Any]]] = [
@@ -77,7 +77,9 @@ def studies(draw: st.DrawFn) -> Study:
     return Study(*np.nonzero(there), scores[there])
 
 
-def run(study: Study, method: str, options: dict[str, Any], values: np.ndarray | None = None, **changed: Any) -> Result:
+def run(
+    study: Study, method: str, options: dict[str, Any], values: np.ndarray | None = None, **changed: Any
+) -> ScoringResult:
     """values: other scores for the same rows; rows: their order; items, raters: names by number; only: a dimension."""
     values = study.score / 10 if values is None else values
     rows = changed.get("rows", np.arange(len(values)))
@@ -91,17 +93,17 @@ def run(study: Study, method: str, options: dict[str, Any], values: np.ndarray |
         "repetition": study.repetition[rows],
         "score": values[rows],
     }
-    return score(code(pa.table(columns), None)[0], method, options)
+    return score_ratings(validate_ratings(pa.table(columns), None)[0], method, options)
 
 
-def by_row(result: Result, rows: np.ndarray) -> list[str]:
+def by_row(result: ScoringResult, rows: np.ndarray) -> list[str]:
     """Status of every row of the study, where row `rows[k]` was the k-th of the table."""
     back = np.empty(len(rows), int)
     back[rows[result.ratings.index]] = result.status
-    return [STATUSES[s] for s in back]
+    return [RATING_STATUSES[s] for s in back]
 
 
-def scores_by_name(result: Result) -> dict[tuple[str, str], dict[str, Any]]:
+def scores_by_name(result: ScoringResult) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["item"], row["dimension"]): row for row in result.scores.to_pylist()}
 
 
@@ -194,6 +196,6 @@ def test_other_dimensions(method: str, options: dict[str, Any], study: Study, on
 @pytest.mark.parametrize("method", METHODS)
 def test_a_second_run_gives_the_same(method: str, coded: Callable[..., Any]) -> None:
     ratings = coded(np.random.default_rng(0).normal(3, 1, (20, 6, 2)).round(1))
-    one, other = (score(ratings, method, {"interval": "bootstrap", "resamples": 100}) for _ in range(2))
+    one, other = (score_ratings(ratings, method, {"interval": "bootstrap", "resamples": 100}) for _ in range(2))
     assert one.scores.equals(other.scores)
     assert (one.options, one.summary) == (other.options, other.summary)

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mos.errors import UserError
-from mos.methods import METHODS, method, score
+from mos.methods import METHODS, find_method, score_ratings
 from mos.methods.mos import MosOptions
 from mos.methods.paper import PaperOptions
-from mos.scoring.estimate import KEPT, OUTLIER
-from mos.scoring.options import Options
-from mos.scoring.result import Result
-from mos.table import Ratings, code
+from mos.scoring.estimate import RATING_KEPT, RATING_OUTLIER
+from mos.scoring.options import ScoringOptions
+from mos.scoring.result import ScoringResult
+from mos.table import Ratings, validate_ratings
 
 Coded = Callable[..., Ratings]
 NAN = np.nan
@@ -71,7 +71,7 @@ def apart(by: float) -> np.ndarray:
     return scores
 
 
-def assert_accounts_for_everything(result: Result) -> None:
+def assert_accounts_for_everything(result: ScoringResult) -> None:
     """Every rating that does not count has a line in the ledger, and every line is of such ratings."""
     ratings, lines = result.ratings, result.ledger().to_pylist()
     rows = {
@@ -85,7 +85,7 @@ def assert_accounts_for_everything(result: Result) -> None:
         )
     }
     told = {line["index"] for line in lines if line["what"] == "rating"}
-    assert told == {index for index, (*_, status) in rows.items() if status == OUTLIER}
+    assert told == {index for index, (*_, status) in rows.items() if status == RATING_OUTLIER}
     everything = set(ratings.dimensions.to_pylist())
     out = {
         (line["rater"], dimension)
@@ -94,9 +94,9 @@ def assert_accounts_for_everything(result: Result) -> None:
         for dimension in ({line["dimension"]} if line["dimension"] else everything)
     }
     for rater, dimension, status in rows.values():
-        if status not in (KEPT, OUTLIER):
+        if status not in (RATING_KEPT, RATING_OUTLIER):
             assert (rater, dimension) in out
-        if status == KEPT:
+        if status == RATING_KEPT:
             assert (rater, dimension) not in out
     for line in lines:
         assert line["margin"] == pytest.approx(abs(line["statistic"] - line["threshold"]))
@@ -109,7 +109,7 @@ def assert_accounts_for_everything(result: Result) -> None:
     assert ruled == {row["rater"] for row in result.raters.to_pylist() if row["excluded_in"]}
 
 
-def assert_sound(result: Result) -> None:
+def assert_sound(result: ScoringResult) -> None:
     """Tables have their rows, counts add up, and everything can be written down."""
     ratings, summary = result.ratings, result.summary
     groups = len(ratings.items) * len(ratings.dimensions)
@@ -153,7 +153,7 @@ class TestLedger:
     ) -> None:
         scores = careless(seed, shape, fill)
         if not np.isnan(scores).all():
-            result = score(coded(scores, (-5, 15)), name, options)
+            result = score_ratings(coded(scores, (-5, 15)), name, options)
             assert_sound(result)
             assert_accounts_for_everything(result)
 
@@ -161,7 +161,7 @@ class TestLedger:
         """Share and balance, of the dimension in which the rater is rejected, or of all."""
         ratings = coded(apart(1.25))
         for scope in ("dimension", "pooled"):
-            result = score(ratings, "bt500", {"exclusion_scope": scope})
+            result = score_ratings(ratings, "bt500", {"exclusion_scope": scope})
             lines = result.ledger().to_pylist()
             assert {line["rule"] for line in lines} == {"bt500_share", "bt500_balance"}
             raters = {row["rater"]: row for row in result.raters.to_pylist()}
@@ -177,7 +177,7 @@ class TestLedger:
                     assert line["statistic"] == pytest.approx(share if "share" in line["rule"] else row["balance"])
 
     def test_a_correlation_stands_beside_the_threshold_of_its_dimension(self, coded: Coded) -> None:
-        result = score(coded(careless(3, (40, 12, 2))), "correlation")
+        result = score_ratings(coded(careless(3, (40, 12, 2))), "correlation")
         lines = [line for line in result.ledger().to_pylist() if line["rule"] == "correlation"]
         raters = {row["rater"]: row for row in result.raters.to_pylist()}
         assert len(lines) > 1
@@ -187,7 +187,7 @@ class TestLedger:
 
     def test_where_a_rater_is_excluded(self, coded: Coded) -> None:
         for name, limit in (("paper", "max_outlier_share"), ("bt500", "max_share")):
-            result = score(coded(apart(1.25)), name, {"exclusion_scope": "dimension", limit: 0.2})
+            result = score_ratings(coded(apart(1.25)), name, {"exclusion_scope": "dimension", limit: 0.2})
             assert result.raters["excluded_in"].to_pylist()[4:7] == ["dimension1", "dimension0, dimension2", "all"]
             assert result.raters["excluded"].to_pylist()[4:7] == [False, False, True]
             assert result.summary["exclusions"] == 6
@@ -197,17 +197,17 @@ class TestLedger:
 class TestOptions:
     @variants
     def test_what_is_written_down_reads_back(self, name: str, options: dict[str, Any]) -> None:
-        chosen = method(name).options.checked(options)
+        chosen = find_method(name).options.from_mapping(options)
         written = json.loads(json.dumps(chosen.as_dict()))
         assert written["method"] == name
-        assert method(name).options.checked(written) == chosen
-        assert set(written) == set(method(name).options.model_fields)
+        assert find_method(name).options.from_mapping(written) == chosen
+        assert set(written) == set(find_method(name).options.model_fields)
 
     @pytest.mark.parametrize("name", METHODS)
     def test_every_option_is_described_and_every_result_has_all(self, coded: Coded, name: str) -> None:
-        fields = method(name).options.model_fields
+        fields = find_method(name).options.model_fields
         assert all(field.description for option, field in fields.items() if option != "method")
-        assert set(score(coded(np.eye(3)), name).options) == set(fields)
+        assert set(score_ratings(coded(np.eye(3)), name).options) == set(fields)
 
     @pytest.mark.parametrize("name", METHODS)
     @pytest.mark.parametrize(
@@ -225,30 +225,30 @@ class TestOptions:
     )
     def test_a_wrong_value_is_told_in_one_sentence(self, name: str, wrong: dict[str, Any]) -> None:
         with pytest.raises(UserError, match=rf"^{next(iter(wrong))}: .* got '{next(iter(wrong.values()))}'\.$"):
-            method(name).options.checked(wrong)
+            find_method(name).options.from_mapping(wrong)
 
     def test_an_unknown_option_or_method_is_told_with_the_known_ones(self, coded: Coded) -> None:
         with pytest.raises(UserError, match="unknown option 'sigma' of the method zscore; expected one of min_ratings"):
-            score(coded(np.eye(3)), "zscore", {"sigma": 3})
+            score_ratings(coded(np.eye(3)), "zscore", {"sigma": 3})
         with pytest.raises(UserError, match=r"Unknown method 'zscores'\. Did you mean 'zscore'\?"):
-            score(coded(np.eye(3)), "zscores")
+            score_ratings(coded(np.eye(3)), "zscores")
 
     def test_options_are_not_given_twice(self, coded: Coded) -> None:
         """Not silently: one of the two would be lost."""
         with pytest.raises(UserError, match="Options of the method mos were given twice: as a whole, and seed again"):
-            score(coded(np.eye(3)), MosOptions(), {"seed": 3})
-        assert score(coded(np.eye(3)), MosOptions(seed=3)).options["seed"] == 3
+            score_ratings(coded(np.eye(3)), MosOptions(), {"seed": 3})
+        assert score_ratings(coded(np.eye(3)), MosOptions(seed=3)).options["seed"] == 3
 
     def test_a_decimal_is_what_was_written(self) -> None:
         for written in (0.05, "0.05", "5e-2"):
-            assert PaperOptions.checked({"max_outlier_share": written}) == PaperOptions()
-        assert Options.model_fields["confidence"].default == 0.95
+            assert PaperOptions.from_mapping({"max_outlier_share": written}) == PaperOptions()
+        assert ScoringOptions.model_fields["confidence"].default == 0.95
         assert PaperOptions(outlier_sigma=3).as_dict()["outlier_sigma"] == 3
 
 
 def rows(item: list[str], rater: list[str], dimension: list[str], scores: list[float]) -> Ratings:
     table = pa.table({"item": item, "rater": rater, "dimension": dimension, "score": pa.array(scores, pa.float64())})
-    return code(table, (1, 5))[0]
+    return validate_ratings(table, (1, 5))[0]
 
 
 EXTREMES = {
@@ -274,7 +274,7 @@ def test_extremes(name: str, options: dict[str, Any], extreme: str) -> None:
         {"min_ratings": 2, "interval": "normal"},
         {"min_ratings": 3, "on_too_few": "fallback"},
     ):
-        result = score(EXTREMES[extreme](), name, options | more)
+        result = score_ratings(EXTREMES[extreme](), name, options | more)
         assert_sound(result)
         assert_accounts_for_everything(result)
 
@@ -283,13 +283,13 @@ def test_extremes(name: str, options: dict[str, Any], extreme: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_extremes_resampled(name: str, extreme: str) -> None:
     options = {"interval": "bootstrap", "resamples": 100, "min_ratings": 1, "on_too_few": "fallback"}
-    assert_sound(score(EXTREMES[extreme](), name, options))
+    assert_sound(score_ratings(EXTREMES[extreme](), name, options))
 
 
 def test_zeros_everywhere() -> None:
     table = pa.table({"item": list("aabb"), "rater": list("rsrs"), "dimension": ["d"] * 4, "score": [0.0] * 4})
     for name, options in VARIANTS:
-        assert_sound(score(code(table, None)[0], name, options))
+        assert_sound(score_ratings(validate_ratings(table, None)[0], name, options))
 
 
 ALL_OUT = {
@@ -305,7 +305,7 @@ ALL_OUT = {
 def test_when_nobody_is_left_every_score_says_so(coded: Coded, name: str) -> None:
     options, scores = ALL_OUT[name]
     for interval in ("t", "bootstrap"):
-        result = score(coded(scores, (-5, 10)), name, options | {"interval": interval, "resamples": 100})
+        result = score_ratings(coded(scores, (-5, 10)), name, options | {"interval": interval, "resamples": 100})
         assert_sound(result)
         assert_accounts_for_everything(result)
         assert set(result.scores["reason"].to_pylist()) == {"all_excluded"}
@@ -322,6 +322,6 @@ def test_as_in_sureal_nobody_is_rejected_where_everybody_would_be(coded: Coded, 
     unanimous = np.full((60, 20), 3.0)
     options = LITERAL | {"keep_if_all": True, "exclusion_scope": "dimension", "max_share": 0.2}
     options |= {"screening": "bt500"} if name == "p913" else {}
-    result = score(coded(np.stack([unanimous, apart(1.25)[:, :, 1]], axis=2)), name, options)
+    result = score_ratings(coded(np.stack([unanimous, apart(1.25)[:, :, 1]], axis=2)), name, options)
     expected = ["dimension1" if rater in (4, 6) else None for rater in range(20)]
     assert result.raters["excluded_in"].to_pylist() == expected

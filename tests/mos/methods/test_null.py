@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from mos.methods import METHODS, score
-from mos.screening.bt500_chance import expected_rejections, flag_probability
-from mos.table import Ratings, code
+from mos.methods import METHODS, score_ratings
+from mos.methods.bt500_chance import expected_rejections, flag_probability
+from mos.table import Ratings, validate_ratings
 
 Coded = Callable[..., Ratings]
 NAN = np.nan
@@ -76,7 +76,7 @@ def simulated(
     there = np.random.default_rng(2).random(shape) < fill
     excluded, shares, expected = [], [], []
     for _ in range(80):
-        result = score(coded(np.where(there, random.normal(3, 1, shape), NAN)), method, options)
+        result = score_ratings(coded(np.where(there, random.normal(3, 1, shape), NAN)), method, options)
         excluded.append(result.summary["exclusions"])
         shares.append(result.summary["outlier_share"])
         expected.append((result.summary["expected_false_exclusions"], result.summary["expected_outlier_share"]))
@@ -118,9 +118,9 @@ def test_repetitions_are_presentations_of_their_own() -> None:
             "score": np.random.default_rng(0).normal(3, 1, len(item)),
         }
     )
-    ratings = code(table, None)[0]
+    ratings = validate_ratings(table, None)[0]
     for pooled, presented in ((False, 12), (True, 24)):
-        result = score(ratings, "bt500", {"pool_repetitions": pooled})
+        result = score_ratings(ratings, "bt500", {"pool_repetitions": pooled})
         chance = flag_probability(np.array([presented]), 1)[0]
         np.testing.assert_allclose(result.raters["expected_share"].to_numpy(), chance)
         assert result.summary["expected_outlier_share"] == pytest.approx(chance)
@@ -130,13 +130,13 @@ def test_repetitions_are_presentations_of_their_own() -> None:
 def test_what_is_not_known_is_null(coded: Coded, method: str) -> None:
     """A method that counts nothing has no share; one that does, no expected share where its rule has no null here."""
     ratings = coded(np.random.default_rng(0).normal(3, 1, (30, 8)))
-    result = score(ratings, method)
+    result = score_ratings(ratings, method)
     counts = method in ("paper", "bt500")
     names = ("outlier_share", "expected_outlier_share", "expected_false_exclusions", "groups_without_screening_power")
     assert [result.summary[name] is not None for name in names] == [counts] * 4
     assert (result.raters["expected_share"].null_count, result.raters["share"].null_count) == (0 if counts else 8,) * 2
     for options in ({"outlier_by": "rater"}, {"max_passes": 2}) if method == "paper" else ():
-        unknown = score(ratings, method, options)
+        unknown = score_ratings(ratings, method, options)
         assert unknown.summary["outlier_share"] is not None
         assert unknown.summary["expected_outlier_share"] is None
         assert unknown.raters["expected_share"].null_count == 8
@@ -145,8 +145,10 @@ def test_what_is_not_known_is_null(coded: Coded, method: str) -> None:
 def test_too_few_ratings_for_any_screening_are_pointed_out(coded: Coded) -> None:
     few, some, many = (coded(np.random.default_rng(0).normal(3, 1, (20, raters))) for raters in (5, 12, 24))
     for method in ("paper", "bt500"):
-        assert any("too few ratings for any to be an outlier" in w for w in score(few, method).summary["warnings"])
-    assert score(few, "mos").summary["groups_with_fewer_than_6_ratings"] == 20
-    assert any("have fewer than 21 ratings" in w for w in score(some, "bt500").summary["warnings"])
-    assert not any("21 ratings" in w for w in score(many, "bt500").summary["warnings"])
-    assert not any("21 ratings" in w for w in score(some, "paper").summary["warnings"])
+        assert any(
+            "too few ratings for any to be an outlier" in w for w in score_ratings(few, method).summary["warnings"]
+        )
+    assert score_ratings(few, "mos").summary["groups_with_fewer_than_6_ratings"] == 20
+    assert any("have fewer than 21 ratings" in w for w in score_ratings(some, "bt500").summary["warnings"])
+    assert not any("21 ratings" in w for w in score_ratings(many, "bt500").summary["warnings"])
+    assert not any("21 ratings" in w for w in score_ratings(some, "paper").summary["warnings"])

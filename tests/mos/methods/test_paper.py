@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 
 from mos.errors import UserError
-from mos.methods import score
+from mos.methods import score_ratings
 from mos.methods.paper import PaperOptions
-from mos.scoring.estimate import STATUSES
-from mos.scoring.result import Result
-from mos.table import Ratings, code, read_columns
+from mos.scoring.estimate import RATING_STATUSES
+from mos.scoring.result import ScoringResult
+from mos.table import Ratings, read_ratings_table, validate_ratings
 
 Key = tuple[int, int]
 Coded = Callable[..., Ratings]
@@ -72,12 +72,12 @@ def reference(ratings: Ratings) -> tuple[list[str], dict[Key, float]]:
     return status, means
 
 
-def statuses(result: Result) -> list[str]:
-    return [STATUSES[s] for s in result.status]
+def statuses(result: ScoringResult) -> list[str]:
+    return [RATING_STATUSES[s] for s in result.status]
 
 
-def assert_as_reference(ratings: Ratings) -> Result:
-    result = score(ratings)
+def assert_as_reference(ratings: Ratings) -> ScoringResult:
+    result = score_ratings(ratings)
     status, means = reference(ratings)
     assert statuses(result) == status
     dimensions = len(ratings.dimensions)
@@ -109,7 +109,7 @@ def test_simulated_studies_as_the_reference(coded: Coded, seed: int, fill: float
 
 @pytest.mark.parametrize("name", ["nflx_public_last4outliers.csv", "vqeg_hd3.csv", "dsg_tifa160_likert.csv"])
 def test_real_studies_as_the_reference(real: Callable[[str], Path], name: str) -> None:
-    assert_as_reference(code(read_columns(real(name))[0], (1, 5))[0])
+    assert_as_reference(validate_ratings(read_ratings_table(real(name))[0], (1, 5))[0])
 
 
 @pytest.mark.parametrize(
@@ -127,15 +127,15 @@ def test_raters_excluded_in_real_studies(
     real: Callable[[str], Path], name: str, excluded: int, raters: int, ddof: int
 ) -> None:
     """Counts found independently with the population's deviation; the sample's changes none in its4s2."""
-    ratings, _ = code(read_columns(real(name))[0], (1, 5))
-    found = score(ratings, PaperOptions(outlier_ddof=ddof)).summary
+    ratings, _ = validate_ratings(read_ratings_table(real(name))[0], (1, 5))
+    found = score_ratings(ratings, PaperOptions(outlier_ddof=ddof)).summary
     assert (found["raters_excluded"], found["raters"]) == (excluded, raters)
 
 
 def test_its4s2_consequences_of_the_deviation_used(real: Callable[[str], Path]) -> None:
     """Between the two deviations: at most 4.22 points, RMSE 0.347; 4.07 % flagged with the population's."""
-    ratings, _ = code(read_columns(real("its4s2_images.csv"))[0], (1, 5))
-    sample, population = (score(ratings, PaperOptions(outlier_ddof=ddof)) for ddof in (1, 0))
+    ratings, _ = validate_ratings(read_ratings_table(real("its4s2_images.csv"))[0], (1, 5))
+    sample, population = (score_ratings(ratings, PaperOptions(outlier_ddof=ddof)) for ddof in (1, 0))
     apart = sample.scores["mos"].to_numpy() - population.scores["mos"].to_numpy()
     assert np.abs(apart).max() == pytest.approx(4.22, abs=0.005)
     assert np.sqrt((apart**2).mean()) == pytest.approx(0.347, abs=0.0005)
@@ -156,7 +156,7 @@ def test_order_of_rows_and_names_of_raters_change_nothing() -> None:
             "dimension": [f"d{v}" for v in dimension[order]],
             "score": scores.ravel()[order],
         }
-        result = score(code(pa.table(columns), (1, 5))[0])
+        result = score_ratings(validate_ratings(pa.table(columns), (1, 5))[0])
         back = np.empty(len(order), int)
         back[order[result.ratings.index]] = result.status
         return result.scores, back.tolist(), result.summary
@@ -176,19 +176,19 @@ def test_every_item_and_dimension_has_a_row_and_a_reason(coded: Coded) -> None:
     scores[1] = [[5, 5], [4, 4], [3, 3], [4, 5]]
     scores[2, 0, 0] = 3
     scores[3, 3, 1] = 3
-    result = score(coded(scores))
+    result = score_ratings(coded(scores))
     expected = [None, None, None, None, "too_few", "no_ratings", "no_ratings", "too_few"]
     assert result.scores["reason"].to_pylist() == expected
     assert result.scores["n"].to_pylist() == [4, 4, 4, 4, 1, 0, 0, 1]
     assert [m is None for m in result.scores["mos"].to_pylist()] == [False] * 4 + [True] * 4
     assert result.summary["no_score_by_reason"] == {"no_ratings": 2, "too_few": 2}
-    alone = score(coded(scores), PaperOptions(min_ratings=1)).scores.to_pylist()[4]
+    alone = score_ratings(coded(scores), PaperOptions(min_ratings=1)).scores.to_pylist()[4]
     assert (alone["mos"] is not None, alone["ci_low"], alone["sd"], alone["se"]) == (True, None, None, None)
 
 
 def test_a_constant_rater_and_one_with_a_single_rating_do_not_count(coded: Coded) -> None:
     scores = np.array([[3.3, 1, 2, NAN], [3.3, 2, 3, 2], [3.3, 4, 5, NAN]])
-    result = score(coded(scores))
+    result = score_ratings(coded(scores))
     assert result.raters["reason"].to_pylist() == ["constant", None, None, "too_few"]
     assert result.raters["excluded"].to_pylist() == [True, False, False, True]
     assert result.scores["n"].to_pylist() == [2, 2, 2]
@@ -203,7 +203,7 @@ def test_a_constant_rater_and_one_with_a_single_rating_do_not_count(coded: Coded
 
 def test_when_everyone_is_excluded_there_are_reasons_and_a_warning(coded: Coded) -> None:
     ratings = coded(study(5, raters=12), (1, 5))
-    result = score(ratings, PaperOptions(max_outlier_share="0", outlier_sigma=1.0))
+    result = score_ratings(ratings, PaperOptions(max_outlier_share="0", outlier_sigma=1.0))
     assert result.raters["excluded"].to_pylist() == [True] * 12
     assert set(result.scores["reason"].to_pylist()) == {"all_excluded"}
     assert result.scores["mos"].null_count == len(result.scores)
@@ -213,18 +213,18 @@ def test_when_everyone_is_excluded_there_are_reasons_and_a_warning(coded: Coded)
 
 def test_no_ratings_at_all() -> None:
     empty = pa.table({name: pa.array([], pa.string()) for name in ("item", "rater", "dimension", "score")})
-    result = score(code(empty, (1, 5))[0])
+    result = score_ratings(validate_ratings(empty, (1, 5))[0])
     assert (len(result.scores), len(result.raters), len(result.ledger())) == (0, 0, 0)
     assert result.summary["warnings"] == []
 
 
 def test_ledger_says_what_decided(coded: Coded) -> None:
     ratings = coded(study(0), (1, 5))
-    result = score(ratings)
+    result = score_ratings(ratings)
     ledger = result.ledger().to_pylist()
     outliers = {line["index"]: line for line in ledger if line["rule"] == "outlier"}
-    assert sorted(outliers) == sorted(ratings.index[result.status == STATUSES.index("outlier")].tolist())
-    at = int(np.flatnonzero(result.status == STATUSES.index("outlier"))[0])
+    assert sorted(outliers) == sorted(ratings.index[result.status == RATING_STATUSES.index("outlier")].tolist())
+    at = int(np.flatnonzero(result.status == RATING_STATUSES.index("outlier"))[0])
     line = outliers[int(ratings.index[at])]
     same = (ratings.item == ratings.item[at]) & (ratings.dimension == ratings.dimension[at])
     others = ratings.score[same]
@@ -242,20 +242,20 @@ def test_ledger_says_what_decided(coded: Coded) -> None:
 def test_an_excluded_rater_has_one_line_in_the_ledger(coded: Coded) -> None:
     scores = study(0)
     scores[:, 0, 2] = 3.3
-    lines = score(coded(scores, (1, 5))).ledger().to_pylist()
+    lines = score_ratings(coded(scores, (1, 5))).ledger().to_pylist()
     assert [line["rule"] for line in lines if line["what"] == "rater" and line["rater"] == "rater0000"] == [
         "outlier_share"
     ]
 
 
 def test_raters_table_shows_the_share_that_chance_alone_would_give(coded: Coded) -> None:
-    complete = score(coded(study(0), (1, 5)))
+    complete = score_ratings(coded(study(0), (1, 5)))
     assert complete.raters["expected_share"].to_numpy() == pytest.approx(np.full(15, 0.0324), abs=5e-5)
     assert complete.summary["expected_outlier_share"] == pytest.approx(0.0324, abs=5e-5)
     assert complete.raters["reason"].to_pylist()[0] == "outlier_share"
     few = np.full((3, 20, 1), NAN)
     few[0], few[1, :5], few[2, 0] = 3, 3, 3
-    shares = score(coded(few)).raters["expected_share"].to_pylist()
+    shares = score_ratings(coded(few)).raters["expected_share"].to_pylist()
     assert shares[0] < shares[1] < shares[19]
 
 
@@ -264,37 +264,37 @@ def test_warnings_are_sentences_about_what_a_score_cannot_show(coded: Coded) -> 
     apart = np.full((40, 8), NAN)
     apart[:20, :4] = random.normal(2, 0.5, (20, 4))
     apart[20:, 4:] = random.normal(4, 0.5, (20, 4))
-    result = score(coded(apart))
+    result = score_ratings(coded(apart))
     assert result.summary["components"] == {"dimension0": 2}
     assert any("fall into 2 groups that rated no item in common" in w for w in result.summary["warnings"])
     assert any(w.startswith("40 of 40 combinations") for w in result.summary["warnings"])
     apart[20, 0] = 3
-    assert score(coded(apart)).summary["components"] == {"dimension0": 1}
+    assert score_ratings(coded(apart)).summary["components"] == {"dimension0": 1}
 
-    strict = score(coded(random.normal(3, 1, (100, 10))), PaperOptions(max_outlier_share="0.01"))
+    strict = score_ratings(coded(random.normal(3, 1, (100, 10))), PaperOptions(max_outlier_share="0.01"))
     assert "by chance alone" in strict.summary["warnings"][0]
     assert "rater0" not in "".join(strict.summary["warnings"])
 
     extreme = np.tile(np.array([3.0] * 60)[:, None], (1, 6)) + random.normal(0, 0.001, (60, 6))
     extreme[0] += 100
-    outside = score(coded(extreme)).summary
+    outside = score_ratings(coded(extreme)).summary
     assert outside["scores_out_of_range"] == 1
     assert any("1 of 60 scores lie outside 0 to 100" in w for w in outside["warnings"])
 
 
 def test_ids_that_differ_only_in_capital_letters_are_pointed_out() -> None:
     columns = {"item": ["a", "A", "b"], "rater": ["r"] * 3, "dimension": ["x"] * 3, "score": [1, 2, 3]}
-    warnings = score(code(pa.table(columns), None)[0]).summary["warnings"]
+    warnings = score_ratings(validate_ratings(pa.table(columns), None)[0]).summary["warnings"]
     assert any("1 ids of items differ" in w for w in warnings)
 
 
 def test_a_rater_at_exactly_five_percent_stays(coded: Coded) -> None:
     scores = np.random.default_rng(8).uniform(2.9, 3.1, (20, 12)).round(2)
     scores[0, 0] = 5
-    flagged = score(coded(scores), PaperOptions(outlier_sigma=3.0))
+    flagged = score_ratings(coded(scores), PaperOptions(outlier_sigma=3.0))
     assert flagged.raters.to_pylist()[0]["share"] == 0.05
     assert not flagged.raters.to_pylist()[0]["excluded"]
-    assert score(coded(scores[:19]), PaperOptions(outlier_sigma=3.0)).raters.to_pylist()[0]["excluded"]
+    assert score_ratings(coded(scores[:19]), PaperOptions(outlier_sigma=3.0)).raters.to_pylist()[0]["excluded"]
 
 
 def test_options_are_checked_and_written_down() -> None:
@@ -312,13 +312,13 @@ def test_options_are_checked_and_written_down() -> None:
         {"max_outlier_share": "5 %"},
     ):
         with pytest.raises(UserError, match=f"^{next(iter(wrong))}: .* got"):
-            PaperOptions.checked(wrong)
+            PaperOptions.from_mapping(wrong)
     with pytest.raises(UserError, match=r"unknown option 'sigma' of the method paper; expected one of min_ratings, "):
-        PaperOptions.checked({"sigma": 2})
+        PaperOptions.from_mapping({"sigma": 2})
 
 
 def test_the_summary_is_json(coded: Coded) -> None:
-    result = score(coded(study(0), (1, 5)))
+    result = score_ratings(coded(study(0), (1, 5)))
     assert json.loads(json.dumps(result.summary)) == result.summary
     assert sum(result.summary["ratings_by_status"].values()) == len(result.ratings)
 
@@ -330,7 +330,7 @@ def test_raters_that_chance_alone_excludes_are_as_many_as_expected(
     random = np.random.default_rng(items)
     excluded, expected = [], []
     for _ in range(60):
-        summary = score(coded(random.normal(3, 1, (items, raters, dimensions)))).summary
+        summary = score_ratings(coded(random.normal(3, 1, (items, raters, dimensions)))).summary
         excluded.append(summary["raters_excluded"])
         expected.append(summary["expected_false_exclusions"])
     assert expected == [expected[0]] * 60
@@ -341,9 +341,9 @@ def test_raters_that_chance_alone_excludes_are_as_many_as_expected(
 
 def test_excluded_raters_are_told_beside_what_chance_would_exclude(coded: Coded) -> None:
     scores = np.random.default_rng(1).normal(3, 0.5, (2000, 15))
-    assert score(coded(scores)).summary["warnings"] == []
+    assert score_ratings(coded(scores)).summary["warnings"] == []
     scores[:, 3] = np.random.default_rng(2).uniform(-2, 8, 2000)
-    summary = score(coded(scores)).summary
+    summary = score_ratings(coded(scores)).summary
     (warning,) = summary["warnings"]
     assert warning.startswith("1 of 15 raters were excluded")
     assert f"{summary['expected_false_exclusions']:.1f} of them would be excluded;" in warning
@@ -367,5 +367,5 @@ def test_parts_of_a_sparse_study_are_those_of_its_graph(coded: Coded, seed: int,
     scores = random.normal(3, 1, (70, 60))
     scores[random.random(scores.shape) > 0.02 + 0.004 * seed] = NAN
     ratings = coded(scores)
-    result = score(ratings, PaperOptions(max_outlier_share="1"))
+    result = score_ratings(ratings, PaperOptions(max_outlier_share="1"))
     assert result.summary["components"] == {"dimension0": connected_parts(ratings, result.status == 0)}

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos.methods.alternation import EPSILON, Guard, fit_complete, fit_sparse
-from mos.methods.bias import rater_bias
-from mos.methods.projection import Projection, project, project_each
+from mos.methods.p910 import AlternatingProjection, project_dimension, project_each_dimension
+from mos.methods.p910_iteration import VARIANCE_EPSILON, VarianceGuard, fit_complete_design, fit_sparse_design
+from mos.methods.p913 import estimate_rater_bias
 
 Table = tuple[np.ndarray, np.ndarray, np.ndarray, int, int]  # score, item, rater, items, raters
 COMPLETE = ("hdtv1.csv", "its4s2_images.csv", "its4s_agh.csv", "nflx_public.csv", "vqeg_hd3.csv")
@@ -100,7 +100,7 @@ def plainly(table: Table) -> dict[str, np.ndarray]:
     }
 
 
-def alike(one: Projection, other: Projection, within: float = 1e-12) -> None:
+def alike(one: AlternatingProjection, other: AlternatingProjection, within: float = 1e-12) -> None:
     for name in ESTIMATES:
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=0, atol=within, err_msg=name)
     assert one.iterations == other.iterations
@@ -110,7 +110,7 @@ def alike(one: Projection, other: Projection, within: float = 1e-12) -> None:
 class TestPublished:
     def test_the_published_vectors_of_p910(self, real: Callable[[str], Path]) -> None:
         published = json.loads(real("p910_demo_published.json").read_text())
-        ours = project(*read(real("p910_demo_sample.csv")))
+        ours = project_dimension(*read(real("p910_demo_sample.csv")))
         keys = {"quality": "mos_j", "se_residual": "sos_j", "bias": "bias_i", "inconsistency": "inconsistency_i"}
         for name, key in keys.items():
             np.testing.assert_allclose(getattr(ours, name), published[key], rtol=0, atol=1e-12, err_msg=key)
@@ -124,7 +124,7 @@ class TestPublished:
         random = np.random.RandomState(0)
         for who in range(5):
             random.shuffle(matrix[:, who, :])
-        ours = project(*long(matrix[:, :, 0]))
+        ours = project_dimension(*long(matrix[:, :, 0]))
         assert ours.quality.mean() == pytest.approx(3.5447906523855877, abs=5e-9)
         assert ours.quality.var() == pytest.approx(1.3559834679453553, abs=5e-9)
         assert ours.bias.var() == pytest.approx(0.08903258562151985, abs=5e-9)
@@ -136,7 +136,7 @@ class TestPublished:
 
     def test_what_sureal_publishes_of_the_maximum_likelihood(self, real: Callable[[str], Path]) -> None:
         """Its Newton solver stops at the same estimates, less exactly."""
-        ours = project(*read(real("nflx_public.csv")))
+        ours = project_dimension(*read(real("nflx_public.csv")))
         assert ours.quality.sum() == pytest.approx(280.0384615384633, abs=1e-9)
         assert ours.bias.var() == pytest.approx(0.0890325856211, abs=1e-9)
         assert ours.inconsistency.sum() == pytest.approx(15.681766163430936, abs=1e-5)
@@ -144,13 +144,13 @@ class TestPublished:
     def test_three_raters_of_three_items_collapse_as_in_sureal_and_do_not_with_the_guard(self) -> None:
         """Its data set with ratings as a dictionary: the published qualities are Tom's scores less a constant."""
         matrix = np.array([[4.0, 1, 3], [1, 3, 2], [1, 3, 4]])
-        unguarded = project(*long(matrix), guard=False)
+        unguarded = project_dimension(*long(matrix), guard=False)
         assert unguarded.quality[0] == pytest.approx(2.444444460976023, abs=1e-6)
         assert unguarded.quality.var() == pytest.approx(0.6666666530952383, abs=1e-6)
         assert unguarded.inconsistency.sum() == pytest.approx(2.8802122896041467, abs=1e-6)
         assert np.ptp(unguarded.quality - matrix[:, 2]) < 1e-6
         assert not unguarded.degenerate
-        guarded = project(*long(matrix))
+        guarded = project_dimension(*long(matrix))
         assert guarded.degenerate
         assert np.ptp(guarded.quality[:, None] - matrix, axis=0).min() > 0.5
 
@@ -160,7 +160,7 @@ class TestAgainstOthers:
     def test_without_the_guard_it_is_sureals_p910(self, real: Callable[[str], Path], name: str) -> None:
         table = read(real(name))
         theirs = sureal_result(table, "SubjectMLEModelProjectionSolver2")
-        ours = project(*table, guard=False)
+        ours = project_dimension(*table, guard=False)
         np.testing.assert_allclose(ours.quality, theirs["quality_scores"], rtol=0, atol=1e-9)
         np.testing.assert_allclose(ours.se_residual, theirs["quality_scores_std"], rtol=0, atol=1e-9)
         np.testing.assert_allclose(ours.bias, theirs["observer_bias"], rtol=0, atol=1e-9)
@@ -177,13 +177,13 @@ class TestAgainstOthers:
     def test_the_other_standard_error_is_that_of_its_first_form(self, real: Callable[[str], Path], name: str) -> None:
         table = read(real(name))
         theirs = sureal_result(table, "SubjectMLEModelProjectionSolver")["quality_scores_std"]
-        np.testing.assert_allclose(project(*table).se_weights, theirs, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(project_dimension(*table).se_weights, theirs, rtol=0, atol=1e-9)
 
     @settings(max_examples=10, deadline=None)
     @given(seed=anyones_seed, share=st.sampled_from([1.0, 0.6]))
     def test_it_is_what_the_formulas_say_one_item_and_rater_at_a_time(self, seed: int, share: float) -> None:
         table = study(seed, 12, 6, share=share)[1]
-        ours = project(*table, guard=False)
+        ours = project_dimension(*table, guard=False)
         for name, expected in plainly(table).items():
             np.testing.assert_allclose(getattr(ours, name), expected, rtol=0, atol=1e-10, err_msg=name)
 
@@ -192,15 +192,18 @@ class TestAgainstOthers:
     def test_covariances_alone_take_the_same_steps_as_all_ratings(self, seed: int, raters: int, guarded: bool) -> None:
         score, item, rater, items, _ = study(seed, 40, raters)[1]
         x = score - score.reshape(items, raters).mean(axis=1)[item]
-        guard = Guard.of(np.full(raters, items), raters) if guarded else None
-        complete, sparse = fit_complete(x.reshape(items, raters), guard), fit_sparse(x, item, rater, guard)
+        guard = VarianceGuard.of(np.full(raters, items), raters) if guarded else None
+        complete, sparse = (
+            fit_complete_design(x.reshape(items, raters), guard),
+            fit_sparse_design(x, item, rater, guard),
+        )
         np.testing.assert_allclose(complete.quality, sparse.quality, rtol=0, atol=1e-7)
         np.testing.assert_allclose(complete.before, sparse.before, rtol=0, atol=1e-7)
         assert complete.converged == sparse.converged
 
     def test_where_everyone_rated_everything_the_bias_is_p913s(self, real: Callable[[str], Path]) -> None:
         table = read(real("hdtv1.csv"))
-        np.testing.assert_allclose(project(*table).bias, rater_bias(*table).bias, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(project_dimension(*table).bias, estimate_rater_bias(*table).bias, rtol=0, atol=1e-12)
 
 
 class TestProperties:
@@ -209,10 +212,10 @@ class TestProperties:
     def test_rows_items_and_raters_may_come_in_any_order(self, seed: int, share: float) -> None:
         score, item, rater, items, raters = study(seed, 60, 15, share=share)[1]
         random = np.random.default_rng(seed)
-        ours, rows = project(score, item, rater, items, raters), random.permutation(len(score))
-        alike(ours, project(score[rows], item[rows], rater[rows], items, raters), within=0)
+        ours, rows = project_dimension(score, item, rater, items, raters), random.permutation(len(score))
+        alike(ours, project_dimension(score[rows], item[rows], rater[rows], items, raters), within=0)
         j, i = random.permutation(items), random.permutation(raters)
-        other = project(score[rows], j[item[rows]], i[rater[rows]], items, raters)
+        other = project_dimension(score[rows], j[item[rows]], i[rater[rows]], items, raters)
         np.testing.assert_allclose(other.quality[j], ours.quality, rtol=0, atol=1e-9)
         np.testing.assert_allclose(other.inconsistency[i], ours.inconsistency, rtol=0, atol=1e-9)
 
@@ -222,7 +225,7 @@ class TestProperties:
         self, seed: int, by: float, share: float
     ) -> None:
         score, *codes = study(seed, 60, 15, share=share)[1]
-        ours, other = project(score, *codes), project(score + by, *codes)
+        ours, other = project_dimension(score, *codes), project_dimension(score + by, *codes)
         np.testing.assert_allclose(other.quality - by, ours.quality, rtol=0, atol=1e-9)
         np.testing.assert_allclose(other.bias, ours.bias, rtol=0, atol=1e-9)
         np.testing.assert_allclose(other.inconsistency, ours.inconsistency, rtol=0, atol=1e-9)
@@ -232,7 +235,7 @@ class TestProperties:
     def test_another_unit_of_the_scores_is_another_unit_of_everything(self, seed: int, factor: float) -> None:
         """But for the constants of the method, 1e-8 in the weights and in the rule that ends it."""
         score, *codes = study(seed, 60, 15)[1]
-        ours, other = project(score, *codes), project(factor * score, *codes)
+        ours, other = project_dimension(score, *codes), project_dimension(factor * score, *codes)
         for name in ESTIMATES:
             np.testing.assert_allclose(getattr(other, name) / factor, getattr(ours, name), rtol=0, atol=1e-5)
 
@@ -240,7 +243,7 @@ class TestProperties:
     @given(seed=anyones_seed, by=st.floats(-5, 5))
     def test_a_raters_own_bias_is_that_raters_alone(self, seed: int, by: float) -> None:
         score, item, rater, items, raters = study(seed, 60, 15)[1]
-        ours, other = (project(x, item, rater, items, raters) for x in (score, score + by * (rater == 4)))
+        ours, other = (project_dimension(x, item, rater, items, raters) for x in (score, score + by * (rater == 4)))
         np.testing.assert_allclose(np.diff(other.quality - ours.quality), 0, atol=1e-9)
         expected = ours.bias + by * (np.arange(raters) == 4)
         np.testing.assert_allclose(other.bias, expected - expected.mean(), rtol=0, atol=1e-9)
@@ -251,9 +254,9 @@ class TestProperties:
         dimension = np.repeat(np.arange(3), [len(table[0]) for table in tables])
         order = np.lexsort((columns[2], dimension, columns[1]))
         score, item, rater = (column[order] for column in columns)
-        together = project_each(score, item, rater, dimension[order], (40, 8, 4))
+        together = project_each_dimension(score, item, rater, dimension[order], (40, 8, 4))
         for alone, one in zip(tables, together[:3], strict=True):
-            alike(project(*alone), one, within=0)
+            alike(project_dimension(*alone), one, within=0)
         assert np.isnan(together[3].quality).all()
 
 
@@ -261,8 +264,8 @@ class TestGuard:
     @pytest.mark.parametrize("name", WELL_BEHAVED)
     def test_it_changes_nothing_where_nobody_takes_over(self, real: Callable[[str], Path], name: str) -> None:
         table = read(real(name))
-        guarded = project(*table)
-        alike(guarded, project(*table, guard=False), within=0)
+        guarded = project_dimension(*table)
+        alike(guarded, project_dimension(*table, guard=False), within=0)
         assert not guarded.degenerate
 
     @pytest.mark.parametrize("raters", [3, 4, 5, 8, 15])
@@ -274,8 +277,8 @@ class TestGuard:
             truth, table = study(seed, 60, raters, spread)
             estimates = {
                 "mean": table[0].reshape(60, raters).mean(axis=1),
-                "guarded": project(*table).quality,
-                "unguarded": project(*table, guard=False).quality,
+                "guarded": project_dimension(*table).quality,
+                "unguarded": project_dimension(*table, guard=False).quality,
             }
             for name, estimate in estimates.items():
                 errors[name] += float(np.var(estimate - truth))
@@ -288,43 +291,45 @@ class TestGuard:
         self, seed: int, raters: int
     ) -> None:
         table = study(seed, 30, raters)[1]
-        found = project(*table)
-        weight = 1 / (found.inconsistency**2 + EPSILON)
+        found = project_dimension(*table)
+        weight = 1 / (found.inconsistency**2 + VARIANCE_EPSILON)
         assert weight.max() * np.median(found.inconsistency) ** 2 <= (raters - 1) / 2 * (1 + 1e-9)
         assert np.std(found.quality[:, None] - table[0].reshape(30, raters), axis=0).min() > 0.02  # nobody's own scores
 
     def test_without_it_one_rater_of_three_becomes_the_truth(self) -> None:
         score, item, rater, items, raters = study(0, 60, 3, 0.0)[1]
-        found = project(score, item, rater, items, raters, guard=False)
+        found = project_dimension(score, item, rater, items, raters, guard=False)
         taken = int(found.inconsistency.argmin())
         assert max(found.inconsistency[taken], np.std(found.quality - score[rater == taken])) < 1e-6
-        held = project(score, item, rater, items, raters)
+        held = project_dimension(score, item, rater, items, raters)
         assert (held.floored[taken], held.degenerate) == (True, True)
         assert held.inconsistency.min() > 0.2
 
     def test_a_rater_with_two_ratings_gets_the_inconsistency_of_the_others(self) -> None:
         matrix = study(3, 30, 9)[1][0].reshape(30, 9)
         matrix[2:, 8] = np.nan
-        found = project(*long(matrix))
+        found = project_dimension(*long(matrix))
         np.testing.assert_array_equal(found.pooled, np.arange(9) == 8)
         assert found.inconsistency[8] == pytest.approx(np.sqrt(np.mean(found.inconsistency[:8] ** 2)))
         for end in found.inconsistency_interval(0.95):
             np.testing.assert_array_equal(np.isnan(end), found.pooled | found.floored)
         # P.910 to the letter takes a single rating for a rater without error, and the item's quality from it alone.
         matrix[1, 8] = np.nan
-        assert project(*long(matrix), guard=False).inconsistency[8] == 0
-        assert project(*long(matrix)).inconsistency[8] > 0.1
+        assert project_dimension(*long(matrix), guard=False).inconsistency[8] == 0
+        assert project_dimension(*long(matrix)).inconsistency[8] > 0.1
 
     @pytest.mark.parametrize(("number", "pooled"), [(2, True), (3, False)])
     def test_the_third_rating_makes_an_inconsistency_ones_own(self, number: int, pooled: bool) -> None:
         matrix = study(3, 30, 9)[1][0].reshape(30, 9)
         matrix[number:, 8] = np.nan
-        assert project(*long(matrix)).pooled[8] == pooled
+        assert project_dimension(*long(matrix)).pooled[8] == pooled
 
 
 @pytest.mark.filterwarnings("error")
 class TestEdges:
-    def finite(self, found: Projection, but_items: tuple[int, ...] = (), but_raters: tuple[int, ...] = ()) -> None:
+    def finite(
+        self, found: AlternatingProjection, but_items: tuple[int, ...] = (), but_raters: tuple[int, ...] = ()
+    ) -> None:
         for name, unknown in (("quality", but_items), ("se_weights", but_items), ("bias", but_raters)):
             assert np.flatnonzero(np.isnan(getattr(found, name))).tolist() == list(unknown), name
         assert np.flatnonzero(np.isnan(found.inconsistency)).tolist() == list(but_raters)
@@ -333,9 +338,9 @@ class TestEdges:
     @pytest.mark.parametrize("raters", [4, 12])
     def test_items_and_raters_without_ratings_are_unknown_and_change_nothing(self, guard: bool, raters: int) -> None:
         score, item, rater, items, _ = study(5, 10, raters)[1]
-        found = project(score, item + (item >= 3), rater + (rater >= 2), items + 1, raters + 1, guard=guard)
+        found = project_dimension(score, item + (item >= 3), rater + (rater >= 2), items + 1, raters + 1, guard=guard)
         self.finite(found, but_items=(3,), but_raters=(2,))
-        alone = project(score, item, rater, items, raters, guard=guard)
+        alone = project_dimension(score, item, rater, items, raters, guard=guard)
         np.testing.assert_array_equal(np.delete(found.quality, 3), alone.quality)
         np.testing.assert_array_equal(np.delete(found.inconsistency, 2), alone.inconsistency)
         assert (found.floored[2], found.pooled[2], found.ratings[2]) == (False, False, 0)
@@ -345,8 +350,8 @@ class TestEdges:
     @pytest.mark.parametrize("guard", [True, False])
     def test_a_constant_rater_is_inconsistent_and_the_others_are_as_without(self, guard: bool) -> None:
         matrix = study(2, 100, 15, 0.1)[1][0].reshape(100, 15)
-        without = project(*long(matrix), guard=guard)
-        found = project(*long(np.column_stack([matrix, np.full(100, 3.3)])), guard=guard)
+        without = project_dimension(*long(matrix), guard=guard)
+        found = project_dimension(*long(np.column_stack([matrix, np.full(100, 3.3)])), guard=guard)
         self.finite(found)
         assert found.inconsistency.argmax() == 15
         np.testing.assert_allclose(found.inconsistency[:15], without.inconsistency, rtol=0.2)
@@ -355,7 +360,7 @@ class TestEdges:
     @pytest.mark.parametrize("value", [0.0, 3.3])
     @pytest.mark.parametrize("guard", [True, False])
     def test_all_scores_equal(self, value: float, guard: bool) -> None:
-        found = project(*long(np.full((20, 7), value)), guard=guard)
+        found = project_dimension(*long(np.full((20, 7), value)), guard=guard)
         self.finite(found)
         np.testing.assert_allclose(found.quality, value, rtol=1e-15)
         np.testing.assert_allclose(found.inconsistency, 0, atol=1e-14)
@@ -363,7 +368,7 @@ class TestEdges:
 
     def test_raters_who_differ_in_bias_only(self) -> None:
         matrix = np.arange(20.0)[:, None] / 5 + np.array([-0.3, 0.1, 0.2])
-        found = project(*long(matrix))
+        found = project_dimension(*long(matrix))
         self.finite(found)
         np.testing.assert_allclose(found.bias, [-0.3, 0.1, 0.2], atol=1e-12)
         np.testing.assert_allclose(found.quality, np.arange(20) / 5, atol=1e-12)
@@ -373,7 +378,7 @@ class TestEdges:
     def test_an_item_with_one_rating_has_a_quality_but_no_spread(self, guard: bool) -> None:
         matrix = study(4, 30, 6)[1][0].reshape(30, 6)
         matrix[7, 1:] = np.nan
-        found = project(*long(matrix), guard=guard)
+        found = project_dimension(*long(matrix), guard=guard)
         self.finite(found)
         assert found.quality[7] == pytest.approx(matrix[7, 0] - found.bias[0])
         assert np.flatnonzero(np.isnan(found.se_residual)).tolist() == [7]
@@ -383,7 +388,7 @@ class TestEdges:
         one, other = (study(seed, 25, 8, 0.0)[1][0].reshape(25, 8) for seed in (1, 2))
         matrix = np.full((50, 16), np.nan)
         matrix[:25, :8], matrix[25:, 8:] = one, other + 1
-        found = project(*long(matrix))
+        found = project_dimension(*long(matrix))
         self.finite(found)
         assert found.converged
         difference = found.quality[25:].mean() - found.quality[:25].mean()
@@ -392,9 +397,9 @@ class TestEdges:
     @pytest.mark.parametrize("shape", [(1, 1), (5, 1), (1, 5), (2, 2), (5, 2)])
     def test_hardly_any_ratings(self, shape: tuple[int, int]) -> None:
         for guard in (True, False):
-            self.finite(project(*long(np.random.default_rng(0).normal(3, 1, shape)), guard=guard))
+            self.finite(project_dimension(*long(np.random.default_rng(0).normal(3, 1, shape)), guard=guard))
 
     def test_no_ratings_at_all(self) -> None:
-        found = project(*long(np.full((2, 3), np.nan)))
+        found = project_dimension(*long(np.full((2, 3), np.nan)))
         self.finite(found, but_items=(0, 1), but_raters=(0, 1, 2))
         assert (found.iterations, found.converged, found.degenerate) == (0, True, False)

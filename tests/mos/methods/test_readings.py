@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from mos.errors import UserError
-from mos.methods import score
+from mos.methods import score_ratings
 from mos.methods.paper import PaperOptions
-from mos.scoring.estimate import STATUSES
-from mos.scoring.result import Result
-from mos.table import Ratings, code, read_columns
+from mos.scoring.estimate import RATING_STATUSES
+from mos.scoring.result import ScoringResult
+from mos.table import Ratings, read_ratings_table, validate_ratings
 
 Key = tuple[int, int]
 Coded = Callable[..., Ratings]
@@ -133,9 +133,9 @@ class Reference:
         return min(max(value, 0.0), 100.0) if self.o.clip else value
 
 
-def assert_as_reference(ratings: Ratings, options: PaperOptions) -> Result:
-    result, expected = score(ratings, options), Reference(ratings, options)
-    assert [STATUSES[s] for s in result.status] == expected.status
+def assert_as_reference(ratings: Ratings, options: PaperOptions) -> ScoringResult:
+    result, expected = score_ratings(ratings, options), Reference(ratings, options)
+    assert [RATING_STATUSES[s] for s in result.status] == expected.status
     dimensions = len(ratings.dimensions)
     for at, row in enumerate(result.scores.to_pylist()):
         mos, n, reason = expected.scores.get((at // dimensions, at % dimensions), (None, 0, "no_ratings"))
@@ -212,7 +212,7 @@ def test_any_reading_of_any_small_table_as_the_reference(
 ) -> None:
     scores = table(np.random.default_rng(seed), items, raters, dimensions, fill, kind)
     if not np.isnan(scores).all():
-        assert_as_reference(coded(scores), PaperOptions.checked(options))
+        assert_as_reference(coded(scores), PaperOptions.from_mapping(options))
 
 
 ONE_BY_ONE = [
@@ -240,7 +240,7 @@ ONE_BY_ONE = [
 def test_each_reading_in_a_study_that_it_changes(coded: Coded, options: dict[str, Any], fill: float) -> None:
     """Ten raters of 30 items in whole points: outliers, ties and exclusions of every kind occur."""
     ratings = coded(table(np.random.default_rng(1), 30, 10, 3, fill, "whole"))
-    read = assert_as_reference(ratings, PaperOptions.checked(options))
+    read = assert_as_reference(ratings, PaperOptions.from_mapping(options))
     usual = assert_as_reference(ratings, PaperOptions())
     if "clip" not in options:
         assert read.scores["mos"].to_pylist() != usual.scores["mos"].to_pylist()
@@ -250,26 +250,26 @@ def test_a_constant_rater_can_be_an_error(coded: Coded) -> None:
     scores = table(np.random.default_rng(1), 12, 6, 3, 1.0, "tenths")
     scores[:, 1] = 3.3
     with pytest.raises(UserError, match=r"1 raters gave the same score to everything in a dimension, the first .*'rat"):
-        score(coded(scores), "paper", {"on_constant": "error"})
+        score_ratings(coded(scores), "paper", {"on_constant": "error"})
     pooled = {"on_constant": "error", "normalise_scope": "pooled"}
     with pytest.raises(UserError, match="1 raters gave the same score to everything, the first being 'rater0001'"):
-        score(coded(scores), "paper", pooled)
+        score_ratings(coded(scores), "paper", pooled)
     scores[0, 1, 0] = 3.2
-    assert "constant" not in score(coded(scores), "paper", pooled).raters["reason"].to_pylist()
+    assert "constant" not in score_ratings(coded(scores), "paper", pooled).raters["reason"].to_pylist()
 
 
 def test_too_few_ratings_can_be_an_error(coded: Coded) -> None:
     scores = np.random.default_rng(0).normal(3, 1, (5, 6))
     scores[3, 1:] = NAN
     with pytest.raises(UserError, match=r"1 scores rest on fewer than 2 ratings, .* 'item00003' in dimension0 with 1"):
-        score(coded(scores), "paper", {"on_too_few": "raise"})
-    assert score(coded(scores[:3]), "paper", {"on_too_few": "raise"}).scores["mos"].null_count == 0
+        score_ratings(coded(scores), "paper", {"on_too_few": "raise"})
+    assert score_ratings(coded(scores[:3]), "paper", {"on_too_few": "raise"}).scores["mos"].null_count == 0
 
 
 def test_scores_are_cut_only_where_asked_and_counted_either_way(coded: Coded) -> None:
     scores = 3 + np.random.default_rng(0).normal(0, 0.001, (60, 6))
     scores[0] += 100
-    free, cut = (score(coded(scores), "paper", {"clip": clip, "interval": "t"}) for clip in (False, True))
+    free, cut = (score_ratings(coded(scores), "paper", {"clip": clip, "interval": "t"}) for clip in (False, True))
     assert (free.scores["mos"][0].as_py() > 100, cut.scores["mos"][0].as_py()) == (True, 100.0)
     assert free.summary["scores_out_of_range"] == cut.summary["scores_out_of_range"] == 1
     assert "are not clipped" in " ".join(free.summary["warnings"])
@@ -280,7 +280,7 @@ def test_scores_are_cut_only_where_asked_and_counted_either_way(coded: Coded) ->
 def test_a_score_that_falls_back_is_counted_when_out_of_range(coded: Coded) -> None:
     scores = 3 + np.random.default_rng(0).normal(0, 0.001, (60, 6))
     scores[0] += 100
-    summary = score(coded(scores), "paper", {"min_ratings": 7, "on_too_few": "fallback"}).summary
+    summary = score_ratings(coded(scores), "paper", {"min_ratings": 7, "on_too_few": "fallback"}).summary
     assert (summary["scores"], summary["scores_out_of_range"]) == (60, 1)
 
 
@@ -293,10 +293,10 @@ class TestEffects:
 
     @pytest.fixture
     def its4s2(self, real: Callable[[str], Path]) -> Ratings:
-        return code(read_columns(real("its4s2_images.csv"))[0], (1, 5))[0]
+        return validate_ratings(read_ratings_table(real("its4s2_images.csv"))[0], (1, 5))[0]
 
-    def differences(self, ratings: Ratings, options: dict[str, Any]) -> tuple[float, float, float, Result]:
-        base, other = (score(ratings, "paper", BASE | more) for more in ({}, options))
+    def differences(self, ratings: Ratings, options: dict[str, Any]) -> tuple[float, float, float, ScoringResult]:
+        base, other = (score_ratings(ratings, "paper", BASE | more) for more in ({}, options))
         one, two = (result.scores["mos"].to_numpy() for result in (base, other))
         apart = two - one
         return float(np.abs(apart).max()), float(np.sqrt((apart**2).mean())), spearmanr(one, two)[0], other
@@ -324,29 +324,32 @@ class TestEffects:
         *_, srcc, other = self.differences(its4s2, {"outlier_by": "rater"})
         assert srcc == pytest.approx(0.966, abs=0.0005)
         assert other.summary["raters_excluded"] == 6
-        assert score(its4s2, "paper", BASE).summary["raters_excluded"] == 3
+        assert score_ratings(its4s2, "paper", BASE).summary["raters_excluded"] == 3
         assert self.differences(its4s2, {"outlier_ddof": 1})[2] == pytest.approx(0.9997, abs=5e-5)
 
     def test_passes_without_end_remove_more(self, its4s2: Ratings) -> None:
-        once, always = (score(its4s2, "paper", BASE | {"max_passes": passes}).summary for passes in (1, 100))
+        once, always = (score_ratings(its4s2, "paper", BASE | {"max_passes": passes}).summary for passes in (1, 100))
         assert once["outlier_share"] == pytest.approx(0.0407, abs=5e-5)
         assert always["outlier_share"] == pytest.approx(0.0528, abs=5e-5)
         assert always["ratings_by_status"]["outlier"] / len(its4s2) == always["outlier_share"]
         assert (once["expected_outlier_share"] is None, always["expected_outlier_share"]) == (False, None)
 
     def test_no_score_lies_outside_0_to_100(self, its4s2: Ratings) -> None:
-        result = score(its4s2, "paper", BASE)
+        result = score_ratings(its4s2, "paper", BASE)
         mos = result.scores["mos"].to_numpy()
         assert (mos.min(), mos.max()) == (pytest.approx(9.3, abs=0.05), pytest.approx(78.5, abs=0.05))
         assert result.summary["scores_out_of_range"] == 0
-        clipped = score(its4s2, "paper", BASE | {"clip": True})
+        clipped = score_ratings(its4s2, "paper", BASE | {"clip": True})
         assert clipped.scores["mos"].equals(result.scores["mos"])
 
     def test_ties_that_the_strict_reading_keeps_are_those_counted_in_whole_numbers(self, its4s2: Ratings) -> None:
         """27 ratings lie exactly on 2 population deviations, and none on 2 sample deviations."""
         for ddof, ties in ((0, 27), (1, 0)):
             strict, loose = (
-                score(its4s2, "paper", {"outlier_ddof": ddof, "strict": strict}).raters["outliers"].to_numpy().sum()
+                score_ratings(its4s2, "paper", {"outlier_ddof": ddof, "strict": strict})
+                .raters["outliers"]
+                .to_numpy()
+                .sum()
                 for strict in (True, False)
             )
             assert loose - strict == ties

@@ -13,8 +13,8 @@ import pyarrow.csv
 import pytest
 
 from mos.errors import UserError
-from mos.planning import from_ratings
-from mos.table import Ratings, code
+from mos.planning import estimate_pilot
+from mos.table import Ratings, validate_ratings
 
 Coded = Callable[..., Ratings]
 NAN = math.nan
@@ -35,7 +35,7 @@ def test_reliabilities_of_a_complete_design_are_those_of_pingouin(coded: Coded) 
     scores = simulated(40, 7, 1, 1)
     frame = pd.DataFrame([(i, r, s) for (i, r), s in np.ndenumerate(scores)], columns=["i", "r", "s"])
     icc = pingouin.intraclass_corr(frame, "i", "r", "s").set_index("Type")["ICC"]
-    pilot = from_ratings(coded(scores), "dimension0")
+    pilot = estimate_pilot(coded(scores), "dimension0")
     assert pilot.consistency == pytest.approx(float(icc["ICC(C,1)"]), rel=1e-9)
     # McGraw and Wong's ICC(A,1) from the mean squares; pingouin's is the same
     assert pilot.agreement == pytest.approx(float(icc["ICC(A,1)"]), rel=1e-9)
@@ -43,7 +43,7 @@ def test_reliabilities_of_a_complete_design_are_those_of_pingouin(coded: Coded) 
 
 def test_deviations_of_a_complete_design(coded: Coded) -> None:
     scores = simulated(30, 6, 1, 2)
-    pilot = from_ratings(coded(scores), "dimension0")
+    pilot = estimate_pilot(coded(scores), "dimension0")
     assert pilot.sd == pytest.approx(math.sqrt(scores.var(axis=1, ddof=1).mean()), rel=1e-12)
     pairs = [(scores[a] - scores[b]).var(ddof=1) for a, b in itertools.combinations(range(30), 2)]
     assert pilot.sd_difference == pytest.approx(math.sqrt(np.mean(pairs)), rel=1e-9)
@@ -59,7 +59,7 @@ def test_residual_of_a_partial_design_is_that_of_least_squares(coded: Coded, sha
     fitted, _, rank, _ = np.linalg.lstsq(design, scores[item, rater], rcond=None)
     left = scores[item, rater] - design @ fitted
     expected = math.sqrt(left @ left / (len(item) - rank))
-    assert from_ratings(coded(scores), "dimension0").sd_residual == pytest.approx(expected, rel=1e-9)
+    assert estimate_pilot(coded(scores), "dimension0").sd_residual == pytest.approx(expected, rel=1e-9)
 
 
 def test_separate_groups_of_raters_lose_no_degree_of_freedom_to_each_other(coded: Coded) -> None:
@@ -70,14 +70,14 @@ def test_separate_groups_of_raters_lose_no_degree_of_freedom_to_each_other(coded
     for block in (scores[:10, 4:], scores[10:, :4]):
         left = block - block.mean(axis=1, keepdims=True) - block.mean(axis=0) + block.mean()
         variances.append((left**2).sum() / (9 * 3))
-    assert from_ratings(coded(scores), "dimension0").sd_residual == pytest.approx(
+    assert estimate_pilot(coded(scores), "dimension0").sd_residual == pytest.approx(
         math.sqrt(np.mean(variances)), rel=1e-9
     )
 
 
 @pytest.mark.parametrize("share", [1, 0.5, 0.2])
 def test_estimates_are_near_the_truth(coded: Coded, share: float) -> None:
-    pilots = [from_ratings(coded(simulated(200, 30, share, seed)), "dimension0") for seed in range(10)]
+    pilots = [estimate_pilot(coded(simulated(200, 30, share, seed)), "dimension0") for seed in range(10)]
     for name, truth in (
         ("sd", math.hypot(0.4, 0.6)),
         ("sd_residual", 0.6),
@@ -101,7 +101,7 @@ def test_names_of_raters_and_order_of_rows_do_not_matter() -> None:
             "dimension": ["d"] * len(rows),
             "score": scores[item[rows], rater[rows]],
         }
-        found = from_ratings(code(pa.table(columns), None)[0], "d")
+        found = estimate_pilot(validate_ratings(pa.table(columns), None)[0], "d")
         return [getattr(found, name) for name in ("items", "raters", "ratings", "sd", "sd_difference", "agreement")]
 
     assert pilot(order, names) == pytest.approx(pilot(np.arange(len(item)), np.arange(9)), rel=1e-9)
@@ -110,8 +110,8 @@ def test_names_of_raters_and_order_of_rows_do_not_matter() -> None:
 def test_dimensions_are_apart(coded: Coded) -> None:
     one, other = simulated(20, 5, 1, 6), 10 * simulated(20, 5, 1, 7)
     both = coded(np.stack([one, other], axis=2))
-    assert from_ratings(both, "dimension1").sd == from_ratings(coded(other), "dimension0").sd
-    assert from_ratings(both, "dimension0").sd == from_ratings(coded(one), "dimension0").sd
+    assert estimate_pilot(both, "dimension1").sd == estimate_pilot(coded(other), "dimension0").sd
+    assert estimate_pilot(both, "dimension0").sd == estimate_pilot(coded(one), "dimension0").sd
 
 
 def test_of_repeated_ratings_the_first_counts(real: Callable[[str], object]) -> None:
@@ -120,8 +120,8 @@ def test_of_repeated_ratings_the_first_counts(real: Callable[[str], object]) -> 
         ["item" if name == "image_id" else "rater" if name == "annotator_id" else name for name in table.column_names]
     )
     columns = {name: table[name].cast(pa.string()) for name in ("item", "rater", "dimension", "repetition")}
-    ratings, _ = code(pa.table({**columns, "score": table["score"]}), (1, 5))
-    pilot = from_ratings(ratings, ratings.dimensions[0].as_py())
+    ratings, _ = validate_ratings(pa.table({**columns, "score": table["score"]}), (1, 5))
+    pilot = estimate_pilot(ratings, ratings.dimensions[0].as_py())
     assert (pilot.items, pilot.raters, pilot.ratings, pilot.repeated) == (110, 29, 110 * 29, 6960 - 110 * 29)
     first = table.to_pandas().sort_values("repetition").groupby(["item", "rater"])["score"].first()
     assert pilot.sd == pytest.approx(math.sqrt(first.groupby("item").var().mean()), rel=1e-9)
@@ -129,21 +129,21 @@ def test_of_repeated_ratings_the_first_counts(real: Callable[[str], object]) -> 
 
 def test_raters_who_only_differ_in_bias_leave_no_residual(coded: Coded) -> None:
     scores = np.arange(8.0)[:, None] / 7 + np.array([0.1, 0.7, 0.3])
-    pilot = from_ratings(coded(scores), "dimension0")
+    pilot = estimate_pilot(coded(scores), "dimension0")
     assert pilot.sd_residual == 0
     assert pilot.consistency == 1
     assert pilot.sd == pytest.approx(scores[0].std(ddof=1))
 
 
 def test_one_score_everywhere_has_no_reliability(coded: Coded) -> None:
-    pilot = from_ratings(coded(np.full((4, 3), 3.3)), "dimension0")
+    pilot = estimate_pilot(coded(np.full((4, 3), 3.3)), "dimension0")
     assert pilot.sd == pilot.sd_difference == 0
     assert math.isnan(pilot.consistency) and math.isnan(pilot.agreement)
 
 
 def test_unknown_dimension(coded: Coded) -> None:
     with pytest.raises(UserError) as error:
-        from_ratings(coded(np.ones((2, 2))), "dimensoin0")
+        estimate_pilot(coded(np.ones((2, 2))), "dimensoin0")
     assert str(error.value) == (
         "Unknown dimension 'dimensoin0'. Did you mean 'dimension0'? Expected one of dimension0."
     )
@@ -162,11 +162,11 @@ def test_too_little_overlap(coded: Coded, scores: object) -> None:
     with pytest.raises(
         UserError, match=r"^To plan from ratings, two raters or more must have rated the same two items"
     ):
-        from_ratings(coded(scores), "dimension0")
+        estimate_pilot(coded(scores), "dimension0")
 
 
 def test_a_dimension_without_ratings() -> None:
     table = pa.table({"item": ["a"], "rater": ["r"], "dimension": ["d"], "score": [1.0]})
-    ratings, _ = code(table, None, ["d", "e"])
+    ratings, _ = validate_ratings(table, None, ["d", "e"])
     with pytest.raises(UserError, match="got 0 ratings of 0 items by 0 raters"):
-        from_ratings(ratings, "e")
+        estimate_pilot(ratings, "e")

@@ -13,7 +13,7 @@ from scipy.stats import nct
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from mos.errors import UserError
-from mos.planning import Comparison, detectable_difference, power, raters_for_power
+from mos.planning import ItemComparison, compute_power, find_detectable_difference, raters_for_power
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_the_numbers_of_subjects_that_vqeg_publishes(
     sd: float, difference: float, comparisons: int, raters: int
 ) -> None:
     """From the README of VQEG's number-of-subjects: 100 videos, one or all pairwise comparisons, two deviations."""
-    assert raters_for_power(Comparison(sd, comparisons=comparisons), difference) == raters
+    assert raters_for_power(ItemComparison(sd, comparisons=comparisons), difference) == raters
 
 
 @pytest.mark.parametrize("raters", [2, 3, 5, 15, 24, 100, 1000])
@@ -38,14 +38,14 @@ def test_power_is_that_of_statsmodels(raters: int, effect: float, alpha: float) 
         if math.isnan(expected):  # from scipy, for a lower tail that vanishes: the upper one is all there is
             shift, freedom = (raters, raters - 1) if pairs else (raters / 2, 2 * raters - 2)
             expected = nct.sf(-stdtrit(freedom, alpha / 2), freedom, effect * math.sqrt(shift))
-        assert power(Comparison(sd, pairs, alpha), effect * sd, raters) == pytest.approx(expected, abs=1e-9)
+        assert compute_power(ItemComparison(sd, pairs, alpha), effect * sd, raters) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(("paired", "solver"), [(True, TTestPower), (False, TTestIndPower)])
 @pytest.mark.parametrize("effect", [0.2, 0.5, 1.0])
 def test_raters_are_those_of_statsmodels_rounded_up(paired: bool, solver: type, effect: float) -> None:
     expected = solver().solve_power(effect, power=0.8, alpha=0.05)
-    assert raters_for_power(Comparison(1, paired), effect) == math.ceil(float(expected))
+    assert raters_for_power(ItemComparison(1, paired), effect) == math.ceil(float(expected))
 
 
 @pytest.mark.parametrize(
@@ -54,34 +54,36 @@ def test_raters_are_those_of_statsmodels_rounded_up(paired: bool, solver: type, 
 )
 def test_tail_by_simulation(freedom: int, shift: float, t: float) -> None:
     """Against the definition, (Z + shift) / S with S^2 = chi-square / freedom, a million times."""
-    from mos.planning.power import _beyond
+    from mos.planning.power import _noncentral_t_tail
 
     random = np.random.default_rng(freedom)
     drawn = (random.normal(shift, 1, 1_000_000)) / np.sqrt(random.chisquare(freedom, 1_000_000) / freedom)
-    assert _beyond(t, freedom, shift) == pytest.approx(np.mean(drawn > t), abs=0.0025)
+    assert _noncentral_t_tail(t, freedom, shift) == pytest.approx(np.mean(drawn > t), abs=0.0025)
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 7, 14, 299, 99_999, 199_998])
 @pytest.mark.parametrize("alpha", [0.05, 1e-5, 1e-9])
 def test_without_a_difference_power_is_alpha(freedom: int, alpha: float) -> None:
-    comparison = Comparison(2, paired=True, alpha=alpha)
-    assert power(comparison, 0, freedom + 1) == pytest.approx(alpha, rel=1e-9)
+    comparison = ItemComparison(2, paired=True, alpha=alpha)
+    assert compute_power(comparison, 0, freedom + 1) == pytest.approx(alpha, rel=1e-9)
 
 
 @pytest.mark.parametrize(("freedom", "t"), [(1, 12.7), (3, 2.5), (14, 2.1), (999, 1.96)])
 def test_power_of_small_shifts_is_that_of_scipy(freedom: int, t: float) -> None:
-    from mos.planning.power import _beyond
+    from mos.planning.power import _noncentral_t_tail
 
     for shift in (-1.0, 0.1, 1.0, 2.5):
-        assert _beyond(t, freedom, shift) == pytest.approx(float(nct.sf(t, freedom, shift)), abs=1e-10)
+        assert _noncentral_t_tail(t, freedom, shift) == pytest.approx(float(nct.sf(t, freedom, shift)), abs=1e-10)
 
 
 def test_bonferroni_divides_alpha() -> None:
-    assert power(Comparison(1, alpha=0.05, comparisons=10), 0.4, 30) == power(Comparison(1, alpha=0.005), 0.4, 30)
+    assert compute_power(ItemComparison(1, alpha=0.05, comparisons=10), 0.4, 30) == compute_power(
+        ItemComparison(1, alpha=0.005), 0.4, 30
+    )
 
 
 def test_the_direction_of_a_difference_does_not_matter() -> None:
-    assert power(Comparison(1), -0.4, 30) == power(Comparison(1), 0.4, 30)
+    assert compute_power(ItemComparison(1), -0.4, 30) == compute_power(ItemComparison(1), 0.4, 30)
 
 
 @settings(max_examples=40, deadline=None)
@@ -95,16 +97,16 @@ def test_the_direction_of_a_difference_does_not_matter() -> None:
 def test_raters_power_and_difference_are_each_others_inverse(
     raters: int, target: float, sd: float, paired: bool, comparisons: int
 ) -> None:
-    comparison = Comparison(sd, paired, comparisons=comparisons)
-    difference = detectable_difference(comparison, raters, target)
-    assert power(comparison, difference, raters) == pytest.approx(target, abs=1e-9)
+    comparison = ItemComparison(sd, paired, comparisons=comparisons)
+    difference = find_detectable_difference(comparison, raters, target)
+    assert compute_power(comparison, difference, raters) == pytest.approx(target, abs=1e-9)
     assert raters_for_power(comparison, difference, target) == raters
 
 
 def test_huge_and_tiny_effects() -> None:
-    assert power(Comparison(1), 1e6, 2) == pytest.approx(1, abs=1e-4)
-    assert raters_for_power(Comparison(1), 1e9) == 2
-    assert 1e4 < raters_for_power(Comparison(1), 0.02) < 1e5
+    assert compute_power(ItemComparison(1), 1e6, 2) == pytest.approx(1, abs=1e-4)
+    assert raters_for_power(ItemComparison(1), 1e9) == 2
+    assert 1e4 < raters_for_power(ItemComparison(1), 0.02) < 1e5
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_huge_and_tiny_effects() -> None:
 )
 def test_impossible_targets(arguments: tuple[float, float], message: str) -> None:
     with pytest.raises(UserError) as error:
-        raters_for_power(Comparison(1), *arguments)
+        raters_for_power(ItemComparison(1), *arguments)
     assert str(error.value) == message
 
 
@@ -132,15 +134,15 @@ def test_impossible_targets(arguments: tuple[float, float], message: str) -> Non
 )
 def test_impossible_tests(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(UserError) as error:
-        Comparison(**arguments)  # type: ignore[arg-type]
+        ItemComparison(**arguments)  # type: ignore[arg-type]
     assert str(error.value) == message
 
 
 def test_a_target_that_no_study_reaches() -> None:
     with pytest.raises(UserError, match=r"^Finding a difference of 0.001 with probability 0.8 is out of reach"):
-        raters_for_power(Comparison(1), 0.001)
+        raters_for_power(ItemComparison(1), 0.001)
 
 
 def test_one_rater_compares_nothing() -> None:
     with pytest.raises(UserError, match="raters must be a whole number, 2 or more; got 1"):
-        detectable_difference(Comparison(1), 1)
+        find_detectable_difference(ItemComparison(1), 1)

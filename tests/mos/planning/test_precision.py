@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos.errors import UserError
-from mos.planning import MOST_RATERS, half_width, raters_for_half_width
+from mos.planning import MAX_RATERS, compute_half_width, raters_for_half_width
 
 
 @pytest.mark.parametrize(("target", "raters"), [(0.5, 13), (0.4, 18), (0.3, 30), (0.2, 64)])
@@ -20,7 +20,7 @@ def test_raters_for_a_five_point_scale(target: float, raters: int) -> None:
 
 @pytest.mark.parametrize(("freedom", "quantile"), [(1, 12.706), (4, 2.776), (14, 2.145), (29, 2.045)])
 def test_half_width_has_the_printed_quantiles_of_t(freedom: int, quantile: float) -> None:
-    assert half_width(math.sqrt(freedom + 1), freedom + 1) == pytest.approx(quantile, abs=5e-4)
+    assert compute_half_width(math.sqrt(freedom + 1), freedom + 1) == pytest.approx(quantile, abs=5e-4)
 
 
 def test_half_width_is_that_of_statsmodels() -> None:
@@ -28,7 +28,7 @@ def test_half_width_is_that_of_statsmodels() -> None:
 
     scores = np.random.default_rng(0).normal(3, 0.8, 15)
     low, high = DescrStatsW(scores).tconfint_mean(alpha=0.1)
-    assert half_width(float(scores.std(ddof=1)), 15, level=0.9) == pytest.approx((high - low) / 2, rel=1e-12)
+    assert compute_half_width(float(scores.std(ddof=1)), 15, level=0.9) == pytest.approx((high - low) / 2, rel=1e-12)
 
 
 @pytest.mark.parametrize("assurance", [None, 0.51, 0.8, 0.99])
@@ -36,14 +36,14 @@ def test_half_width_is_that_of_statsmodels() -> None:
 def test_raters_and_half_width_are_each_others_inverse(
     assurance: float | None, sd: float, raters: int, level: float
 ) -> None:
-    assert raters_for_half_width(sd, half_width(sd, raters, level, assurance), level, assurance) == raters
+    assert raters_for_half_width(sd, compute_half_width(sd, raters, level, assurance), level, assurance) == raters
 
 
 @pytest.mark.parametrize("raters", [5, 15, 40])
 def test_an_assured_half_width_is_exceeded_as_rarely_as_promised(raters: int) -> None:
     sds = np.random.default_rng(raters).normal(0, 0.8, (40_000, raters)).std(axis=1, ddof=1)
-    realised = half_width(1, raters) * sds
-    assert np.mean(realised <= half_width(0.8, raters, assurance=0.9)) == pytest.approx(0.9, abs=0.006)
+    realised = compute_half_width(1, raters) * sds
+    assert np.mean(realised <= compute_half_width(0.8, raters, assurance=0.9)) == pytest.approx(0.9, abs=0.006)
 
 
 def test_assurance_costs_raters() -> None:
@@ -69,7 +69,7 @@ def test_impossible_targets(arguments: tuple[float, ...], message: str) -> None:
 
 
 def test_a_target_that_no_study_reaches() -> None:
-    assert raters_for_half_width(1, half_width(1, MOST_RATERS)) == MOST_RATERS
+    assert raters_for_half_width(1, compute_half_width(1, MAX_RATERS)) == MAX_RATERS
     with pytest.raises(UserError, match=r"^A half-width of 0.001 .* is out of reach: 100,000 raters are not enough"):
         raters_for_half_width(1, 0.001)
 
@@ -77,4 +77,4 @@ def test_a_target_that_no_study_reaches() -> None:
 @pytest.mark.parametrize("raters", [1, 0, 2.5])
 def test_no_interval_with_fewer_than_two_raters(raters: int) -> None:
     with pytest.raises(UserError, match="raters must be a whole number, 2 or more"):
-        half_width(1, raters)
+        compute_half_width(1, raters)

@@ -13,6 +13,7 @@ from mos import plots
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
 Draw = Callable[[], "Figure"]
 
 
@@ -39,17 +40,17 @@ def _every_plot(names: Sequence[str]) -> dict[str, Draw]:
     group = (np.arange(40) % count, names)
     methods = mean + random.normal(0, 0.1, (count, 40))
     return {
-        "residuals": lambda: plots.residual_map(item, rater, score, names),
-        "sos": lambda: plots.sos_scatter(mean, sd, (1, 5), 0.2),
-        "bias": lambda: plots.bias_inconsistency(
+        "residuals": lambda: plots.plot_residual_map(item, rater, score, names),
+        "sos": lambda: plots.plot_sos_scatter(mean, sd, (1, 5), 0.2),
+        "bias": lambda: plots.plot_bias_inconsistency(
             names, bias, spread, bias[:, None] + apart, spread[:, None] + apart, excluded
         ),
-        "shares": lambda: plots.flagged_shares(names, share, band, 0.05, excluded),
-        "intervals": lambda: plots.score_intervals(items, mean, mean - 0.4, mean + 0.4, names[0], group=group),
-        "halves": lambda: plots.split_half_curve(few, few / 4, few / 5, few / 3, (few + 3, 1 - 1 / (few + 3))),
-        "methods": lambda: plots.method_scatter(names, list(names), methods),
-        "pair": lambda: plots.method_scatter(names[:2], [names[0]] * 2, methods[:2]),
-        "histograms": lambda: plots.score_histograms(names[:2], [score, score], [mean, mean], names[0]),
-        "ridge": lambda: plots.rater_ridge(rater, score, names),
-        "planning": lambda: plots.planning_curve(few + 1, 2 / few, 1 - 0.5 / few, names[0], now=3),
+        "shares": lambda: plots.plot_flagged_shares(names, share, band, 0.05, excluded),
+        "intervals": lambda: plots.plot_score_intervals(items, mean, mean - 0.4, mean + 0.4, names[0], group=group),
+        "halves": lambda: plots.plot_split_half_curve(few, few / 4, few / 5, few / 3, (few + 3, 1 - 1 / (few + 3))),
+        "methods": lambda: plots.plot_method_scatter(names, list(names), methods),
+        "pair": lambda: plots.plot_method_scatter(names[:2], [names[0]] * 2, methods[:2]),
+        "histograms": lambda: plots.plot_score_histograms(names[:2], [score, score], [mean, mean], names[0]),
+        "ridge": lambda: plots.plot_rater_ridge(rater, score, names),
+        "planning": lambda: plots.plot_planning_curve(few + 1, 2 / few, 1 - 0.5 / few, names[0], now=3),
     }

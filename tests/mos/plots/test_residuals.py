@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mos.plots import rater_ridge, residual_map, svg
-from mos.plots.bins import bars, edges
+from mos.plots import figure_to_svg, plot_rater_ridge, plot_residual_map
+from mos.plots.artists import bar_edges, bin_edges
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ def long(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_cells_are_ratings_minus_the_items_mean() -> None:
     table = np.array([[5.0, 4, 3], [1, 1, np.nan], [2, 4, 3]])
-    figure = residual_map(*long(table), ["a", "b", "c"])
+    figure = plot_residual_map(*long(table), ["a", "b", "c"])
     residual = table - np.nanmean(table, axis=1, keepdims=True)
     spread = np.nanstd(residual, axis=0, ddof=1)
     order = np.argsort(-spread)
@@ -46,7 +46,7 @@ def test_cells_are_ratings_minus_the_items_mean() -> None:
 
 
 def test_colours_are_even_around_zero() -> None:
-    figure = residual_map(*long(np.array([[5.0, 1, 3], [4, 4, 1]])), ["a", "b", "c"])
+    figure = plot_residual_map(*long(np.array([[5.0, 1, 3], [4, 4, 1]])), ["a", "b", "c"])
     (image,) = figure.axes[0].images
     low, high = image.get_clim()
     assert low == -high
@@ -57,7 +57,7 @@ def test_colours_are_even_around_zero() -> None:
 def test_many_items_are_averaged_in_bins_of_neighbours() -> None:
     random = np.random.default_rng(0)
     table = np.linspace(1, 5, 1600)[:, None] + random.normal(0, 0.5, (1600, 3))
-    figure = residual_map(*long(table), ["a", "b", "c"])
+    figure = plot_residual_map(*long(table), ["a", "b", "c"])
     residual = table - table.mean(axis=1, keepdims=True)
     order = np.argsort(-residual.std(axis=0, ddof=1))
     ranked = residual[np.argsort(table.mean(axis=1))][:, order]
@@ -67,7 +67,7 @@ def test_many_items_are_averaged_in_bins_of_neighbours() -> None:
 def test_of_many_raters_the_least_consistent_are_shown() -> None:
     random = np.random.default_rng(0)
     table = random.normal(3, 1, (40, 500)) * np.linspace(1, 2, 500)
-    figure = residual_map(*long(table), [f"r{at}" for at in range(500)])
+    figure = plot_residual_map(*long(table), [f"r{at}" for at in range(500)])
     assert cells(figure).shape == (400, 40)
     (steps,) = figure.axes[2].patches
     spread = (table - table.mean(axis=1, keepdims=True)).std(axis=0, ddof=1)
@@ -76,7 +76,9 @@ def test_of_many_raters_the_least_consistent_are_shown() -> None:
 
 
 def test_items_and_raters_without_ratings_take_no_room() -> None:
-    figure = residual_map(np.array([7, 7, 3]), np.array([4, 2, 2]), np.array([1.0, 2, 5]), ["a", "b", "c", "d", "e"])
+    figure = plot_residual_map(
+        np.array([7, 7, 3]), np.array([4, 2, 2]), np.array([1.0, 2, 5]), ["a", "b", "c", "d", "e"]
+    )
     assert cells(figure).shape == (2, 2)
     assert row_names(figure) == ["c", "e"]
 
@@ -88,18 +90,18 @@ def test_the_order_of_rows_does_not_matter(draw: str) -> None:
     mixed = random.permutation(len(item))
     names = [f"r{at}" for at in range(7)]
     figures = [
-        residual_map(item[rows], rater[rows], score[rows], names)
+        plot_residual_map(item[rows], rater[rows], score[rows], names)
         if draw == "map"
-        else rater_ridge(rater[rows], score[rows], names)
+        else plot_rater_ridge(rater[rows], score[rows], names)
         for rows in (np.arange(len(item)), mixed)
     ]
-    assert svg(figures[0], "p") == svg(figures[1], "p")
+    assert figure_to_svg(figures[0], "p") == figure_to_svg(figures[1], "p")
 
 
 def test_a_ridge_has_each_raters_shares_by_falling_mean() -> None:
     rater = np.array([0, 0, 0, 0, 1, 1])
     score = np.array([1.0, 1, 2, 3, 3, 3])
-    figure = rater_ridge(rater, score, ["low", "high"])
+    figure = plot_rater_ridge(rater, score, ["low", "high"])
     assert row_names(figure) == ["high", "low"]
     filled = [steps for steps in figure.axes[0].patches if steps.get_fill() and steps.get_alpha()]
     heights = [steps.get_data().baseline - steps.get_data().values[::2] for steps in filled]
@@ -112,29 +114,29 @@ def test_of_many_raters_the_ridge_shows_those_unlike_the_rest() -> None:
     rater = np.repeat(np.arange(60), 50)
     score = random.integers(2, 5, 3000).astype(float)
     score[rater == 33] = 1.0
-    figure = rater_ridge(rater, score, [f"r{at}" for at in range(60)])
+    figure = plot_rater_ridge(rater, score, [f"r{at}" for at in range(60)])
     names = [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
     assert len(names) == 40
     assert names[-1] == "r33"
 
 
 def test_bars_do_not_touch() -> None:
-    ends = bars(np.array([1.0, 2, 5])).reshape(3, 2)
+    ends = bar_edges(np.array([1.0, 2, 5])).reshape(3, 2)
     assert (ends[1:, 0] > ends[:-1, 1]).all()
     np.testing.assert_allclose(ends.mean(axis=1), [1, 2, 5])
 
 
 def test_bins_hold_as_many_steps_each() -> None:
     tenths = np.arange(10, 51) / 10
-    np.testing.assert_allclose(np.diff(edges(tenths, 32)), 0.2)
+    np.testing.assert_allclose(np.diff(bin_edges(tenths, 32)), 0.2)
     continuous = np.sort(np.random.default_rng(0).normal(size=100))
-    np.testing.assert_allclose(edges(continuous, 10), np.linspace(continuous[0], continuous[-1], 11))
+    np.testing.assert_allclose(bin_edges(continuous, 10), np.linspace(continuous[0], continuous[-1], 11))
 
 
 def test_the_scrambled_raters_of_a_real_study_are_on_top(real: Callable[[str], Path]) -> None:
     rows = [line.split(",") for line in real("nflx_public_last4outliers.csv").read_text().splitlines()[1:]]
     items, item = np.unique([row[0] for row in rows], return_inverse=True)
     raters, rater = np.unique([row[1] for row in rows], return_inverse=True)
-    figure = residual_map(item, rater, np.array([float(row[3]) for row in rows]), raters.tolist())
+    figure = plot_residual_map(item, rater, np.array([float(row[3]) for row in rows]), raters.tolist())
     assert set(row_names(figure)[:4]) == {"s026", "s027", "s028", "s029"}
     assert cells(figure).shape == (30, len(items))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from mos.ratings import Ratings
-from mos.table import code
+from mos.table import validate_ratings
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def study() -> Callable[..., Ratings]:
         }
         if repetitions > 1:
             table["repetition"] = [str(r) for r in at[:, 3]]
-        ratings, problems = code(pa.table(table), (1, 5))
+        ratings, problems = validate_ratings(pa.table(table), (1, 5))
         assert not problems
         return ratings
 

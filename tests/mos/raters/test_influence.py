@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from mos.raters import report
+from mos.raters import report_raters
 
 
 def means(ratings: Any, without: int | None = None) -> dict[tuple[int, int], float]:
@@ -46,7 +46,7 @@ def brute_force(ratings: Any) -> tuple[list[float | None], list[float | None]]:
 @pytest.mark.parametrize("shape", [{"fill": 1}, {"fill": 0.5}, {"fill": 0.5, "dimensions": 3}, {"decimals": 2}])
 def test_it_is_what_ranking_again_gives(seed: int, shape: dict[str, Any], study: Any, same: Any) -> None:
     ratings = study(seed, items=14, raters=5, **shape)
-    table = report(ratings)
+    table = report_raters(ratings)
     influence, change = brute_force(ratings)
     same(table["rank_influence"].to_pylist(), influence)
     same(table["largest_change"].to_pylist(), change)
@@ -55,13 +55,13 @@ def test_it_is_what_ranking_again_gives(seed: int, shape: dict[str, Any], study:
 @pytest.mark.parametrize("seed", range(20))
 def test_items_that_no_one_else_rated_are_left_out_of_both_orders(seed: int, study: Any, same: Any) -> None:
     ratings = study(seed, items=16, raters=3, fill=0.45, repetitions=2)
-    assert sum(report(ratings)["alone"].to_pylist()) > 0
+    assert sum(report_raters(ratings)["alone"].to_pylist()) > 0
     influence, _ = brute_force(ratings)
-    same(report(ratings)["rank_influence"].to_pylist(), influence)
+    same(report_raters(ratings)["rank_influence"].to_pylist(), influence)
 
 
 def test_a_rater_who_agrees_with_the_mean_changes_nothing_at_all(coded: Any) -> None:
     scores = np.array([[1.1, 1.3, 1.2], [3.3, 3.5, 3.4], [2.0, 2.6, 2.3], [4.7, 4.1, 4.4]])
-    row = report(coded(scores)).to_pylist()[2]
+    row = report_raters(coded(scores)).to_pylist()[2]
     assert row["rank_influence"] == 0
     assert row["largest_change"] == 0

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mos.raters import report
+from mos.raters import report_raters
 from mos.ratings import Ratings
-from mos.table import code
+from mos.table import validate_ratings
 
 
 def sequence(scores: list[int]) -> Ratings:
     """One rater who gave these scores one after the other."""
     size = len(scores)
     table = {"item": [f"i{i}" for i in range(size)], "rater": ["r"] * size, "dimension": ["d"] * size, "score": scores}
-    return code(pa.table(table), (1, 9))[0]
+    return validate_ratings(pa.table(table), (1, 9))[0]
 
 
 def longest(scores: Any) -> int:
@@ -36,7 +36,7 @@ def runs_from(scores: Any, length: int) -> int:
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(1, 3), min_size=2, max_size=7))
 def test_expectations_are_those_of_all_orders(scores: list[int]) -> None:
-    row = report(sequence(scores)).to_pylist()[0]
+    row = report_raters(sequence(scores)).to_pylist()[0]
     orders = list(permutations(scores))
     equal = [sum(a == b for a, b in pairwise(order)) for order in orders]
     assert row["repeats"] == pytest.approx(equal[0] / (len(scores) - 1))
@@ -51,7 +51,7 @@ def test_expectations_are_those_of_all_orders(scores: list[int]) -> None:
 def test_the_bound_of_a_long_run_is_close_to_its_probability() -> None:
     random = np.random.default_rng(0)
     scores = [3] * 7 + random.permutation([1, 2, 3, 4, 5] * 8).tolist()
-    row = report(sequence(scores)).to_pylist()[0]
+    row = report_raters(sequence(scores)).to_pylist()[0]
     simulated = np.mean([longest(random.permutation(scores)) >= row["longest_run"] for _ in range(20_000)])
     assert row["longest_run_p"] == pytest.approx(simulated, rel=0.2)
 
@@ -59,7 +59,7 @@ def test_the_bound_of_a_long_run_is_close_to_its_probability() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_each_dimension_is_a_sequence_of_its_own(seed: int, study: Any, rows: Any, same: Any) -> None:
     ratings = study(seed, items=20, dimensions=3, fill=0.7)
-    table = report(ratings)
+    table = report_raters(ratings)
     seen, expected, runs = [], [], []
     for own in rows(ratings):
         parts = [[row.score for row in own if row.dimension == dimension] for dimension in range(3)]
@@ -76,7 +76,7 @@ def test_each_dimension_is_a_sequence_of_its_own(seed: int, study: Any, rows: An
 @pytest.mark.parametrize("seed", range(6))
 def test_alike_counts_items_with_one_score_in_all_dimensions(seed: int, study: Any, same: Any) -> None:
     ratings = study(seed, items=25, dimensions=2, fill=0.9)
-    table = report(ratings)
+    table = report_raters(ratings)
     found, expected = [], []
     for rater in range(len(ratings.raters)):
         given_scores: dict[int, dict[int, float]] = {}
@@ -95,19 +95,19 @@ def test_alike_takes_each_repetition_by_itself(study: Any) -> None:
     ratings = study(2, items=30, dimensions=2, fill=1, repetitions=2)
     same = ratings.score.reshape(30, 2, -1)  # item, dimension, rater and repetition
     alike = (same[:, 0] == same[:, 1]).reshape(30, len(ratings.raters), 2).mean(axis=(0, 2))
-    assert report(ratings)["alike"].to_pylist() == pytest.approx(alike.tolist())
+    assert report_raters(ratings)["alike"].to_pylist() == pytest.approx(alike.tolist())
 
 
 def test_one_dimension_has_nothing_to_be_alike(study: Any) -> None:
-    for table in (report(study()), report(study(dimensions=2), dimension="d1")):
+    for table in (report_raters(study()), report_raters(study(dimensions=2), dimension="d1")):
         assert set(table["alike"].to_pylist()) == {None}
         assert set(table["alike_expected"].to_pylist()) == {None}
 
 
 def test_the_sequence_is_that_of_the_times(coded: Callable[..., Any]) -> None:
     ratings = coded([[1], [2], [1], [2], [1], [2]])
-    assert report(ratings)["repeats"].to_pylist() == [0]
+    assert report_raters(ratings)["repeats"].to_pylist() == [0]
     seconds = np.array([10, 40, 20, 50, 30, 60])  # first the ones, then the twos
-    assert report(ratings, times=seconds)["repeats"].to_pylist() == [4 / 5]
+    assert report_raters(ratings, times=seconds)["repeats"].to_pylist() == [4 / 5]
     times = np.datetime64("2030-01-01T10:00:00") + seconds.astype("timedelta64[s]")
-    assert report(ratings, times=times)["repeats"].to_pylist() == [4 / 5]
+    assert report_raters(ratings, times=times)["repeats"].to_pylist() == [4 / 5]

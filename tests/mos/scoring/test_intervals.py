@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mos.errors import UserError
-from mos.methods import METHODS, score
-from mos.scoring.intervals import resampled
-from mos.table import Ratings, code
+from mos.methods import METHODS, score_ratings
+from mos.scoring.assemble import resample_raters
+from mos.table import Ratings, validate_ratings
 
 Coded = Callable[..., Ratings]
 NAN = np.nan
@@ -23,7 +23,7 @@ BOOTSTRAP: dict[str, Any] = {"interval": "bootstrap", "resamples": 200}
 
 
 def ends(ratings: Ratings, method: str, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    scores = score(ratings, method, options).scores
+    scores = score_ratings(ratings, method, options).scores
     return scores["ci_low"].to_numpy(), scores["ci_high"].to_numpy()
 
 
@@ -63,7 +63,7 @@ class TestQuantiles:
         scores[4, 1:] = NAN
         options = {"interval": interval, "min_ratings": 1, "resamples": 100}
         options |= {"standard_error": "weights"} if method == "p910" else {}
-        row = score(coded(scores), method, options).scores.to_pylist()[4]
+        row = score_ratings(coded(scores), method, options).scores.to_pylist()[4]
         if row["n"]:
             assert (row["mos"] is None, row["ci_low"], row["ci_high"]) == (False, None, None)
 
@@ -71,7 +71,7 @@ class TestQuantiles:
         scores = np.random.default_rng(0).normal(3, 1, (20, 6))
         scores[4, 1:] = NAN
         options = {"interval": "normal", "min_ratings": 1, "standard_error": "weights"}
-        row = score(coded(scores), "p910", options).scores.to_pylist()[4]
+        row = score_ratings(coded(scores), "p910", options).scores.to_pylist()[4]
         assert row["ci_high"] - row["mos"] == pytest.approx(stats.norm.ppf(0.975) * row["se"])
 
 
@@ -102,7 +102,7 @@ class TestBootstrap:
             drawn = coded(np.repeat(scores, times, axis=1))
             items = [int(name[4:]) for name in drawn.items.to_pylist()]
             columns = [int(name[9:]) for name in drawn.dimensions.to_pylist()]
-            mos = score(drawn, method).scores["mos"].to_numpy()
+            mos = score_ratings(drawn, method).scores["mos"].to_numpy()
             row.reshape(12, 2)[np.ix_(items, columns)] = mos.reshape(len(items), len(columns))
         known = ~np.isnan(found[0])
         half_or_more = (~np.isnan(again)).mean(axis=0) >= 0.5
@@ -122,9 +122,9 @@ class TestBootstrap:
         scores[:, 11] = 6 - scores[:, 11]
         ratings = coded(scores)
         options = {"outlier_sigma": "2.2", "max_outlier_share": "0.5"}
-        assert score(ratings, "paper", options).raters["excluded"].to_pylist() == [False] * 11 + [True]
+        assert score_ratings(ratings, "paper", options).raters["excluded"].to_pylist() == [False] * 11 + [True]
         for times in draws(12, 40):
-            excluded = score(resampled(ratings, times), "paper", options).raters["excluded"].to_pylist()
+            excluded = score_ratings(resample_raters(ratings, times), "paper", options).raters["excluded"].to_pylist()
             assert excluded == [False] * 11 + [bool(times[11] == 1)]
         widths = [
             np.subtract(*ends(coded(table), "paper", options | BOOTSTRAP)[::-1]) for table in (scores, scores[:, :11])
@@ -139,7 +139,7 @@ class TestBootstrap:
         def found(order: np.ndarray, seed: int) -> pa.Table:
             columns = {"item": [f"i{v:02d}" for v in item[order]], "rater": [f"r{v}" for v in rater[order]]}
             table = pa.table({**columns, "dimension": ["d"] * 120, "score": value[order]})
-            return score(code(table, (-2, 8))[0], "bt500", BOOTSTRAP | {"seed": seed}).scores
+            return score_ratings(validate_ratings(table, (-2, 8))[0], "bt500", BOOTSTRAP | {"seed": seed}).scores
 
         straight = found(np.arange(120), 0)
         assert found(random.permutation(120), 0).equals(straight)
@@ -150,7 +150,7 @@ class TestBootstrap:
     def test_raters_without_ratings_are_not_drawn(self, coded: Coded) -> None:
         scores = np.random.default_rng(0).normal(3, 1, (10, 6))
         ratings = coded(scores)
-        silent = code(
+        silent = validate_ratings(
             pa.table(
                 {
                     "item": [*ratings.items.take(pa.array(ratings.item)).to_pylist(), "item00000"],
@@ -167,7 +167,7 @@ class TestBootstrap:
 
     def test_one_rater_tells_nothing_of_others(self, coded: Coded) -> None:
         """No interval where one rater gave all ratings, of everything or of an item, however often."""
-        alone = score(coded([[1.0], [2], [4]]), "mos", BOOTSTRAP | {"min_ratings": 1}).scores
+        alone = score_ratings(coded([[1.0], [2], [4]]), "mos", BOOTSTRAP | {"min_ratings": 1}).scores
         assert (alone["mos"].null_count, alone["ci_low"].null_count, alone["ci_high"].null_count) == (0, 3, 3)
         columns = {
             "item": ["a"] * 3 + ["b"] * 3,
@@ -176,7 +176,7 @@ class TestBootstrap:
             "repetition": [0, 1, 2, 0, 0, 0],
             "score": [1.0, 2, 3, 3, 4, 5],
         }
-        repeated = score(code(pa.table(columns), (1, 5))[0], "mos", BOOTSTRAP).scores
+        repeated = score_ratings(validate_ratings(pa.table(columns), (1, 5))[0], "mos", BOOTSTRAP).scores
         assert repeated["n"].to_pylist() == [3, 3]
         assert [low is None for low in repeated["ci_low"].to_pylist()] == [True, False]
 
@@ -189,23 +189,23 @@ class TestBootstrap:
         scores[0, :5] = [0, 4, 4, 4.2, 4.1]
         scores[1, 2:] = NAN
         strict = {"on_constant": "error", "on_too_few": "raise", "outlier_sigma": "1.7", "max_outlier_share": 1}
-        result = score(coded(scores), "paper", strict | BOOTSTRAP)
+        result = score_ratings(coded(scores), "paper", strict | BOOTSTRAP)
         assert result.scores["ci_low"].null_count <= 1
         scores[0, 5] = 3.0
         with pytest.raises(UserError, match="same score to everything"):
-            score(coded(scores), "paper", strict | BOOTSTRAP)
+            score_ratings(coded(scores), "paper", strict | BOOTSTRAP)
 
     def test_a_score_that_falls_back_has_an_interval_that_does(self, coded: Coded) -> None:
         scores = np.random.default_rng(0).normal(3, 1, (10, 8)).round(1)
         scores[2, 3:] = NAN
         options = BOOTSTRAP | {"min_ratings": 5, "on_too_few": "fallback"}
-        fallen = score(coded(scores), "mos", options).scores.to_pylist()[2]
-        plain = score(coded(scores), "mos", BOOTSTRAP | {"min_ratings": 1}).scores.to_pylist()[2]
+        fallen = score_ratings(coded(scores), "mos", options).scores.to_pylist()[2]
+        plain = score_ratings(coded(scores), "mos", BOOTSTRAP | {"min_ratings": 1}).scores.to_pylist()[2]
         assert fallen == plain | {"reason": "fallback"}
 
     def test_progress_is_told_once_a_resample(self, coded: Coded) -> None:
         told: list[int] = []
-        score(coded(np.eye(4)), "mos", {"interval": "bootstrap", "resamples": 100}, progress=told.append)
+        score_ratings(coded(np.eye(4)), "mos", {"interval": "bootstrap", "resamples": 100}, progress=told.append)
         assert told == [1] * 100
 
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -223,9 +223,9 @@ class TestBootstrap:
             "repetition": repetition,
             "score": random.normal(3, 1, len(there)),
         }
-        ratings = code(pa.table(columns), None)[0]
+        ratings = validate_ratings(pa.table(columns), None)[0]
         times = [*times, 0, 0, 0, 0][: len(ratings.raters)]
-        drawn = resampled(ratings, np.array(times))
+        drawn = resample_raters(ratings, np.array(times))
         keys = list(zip(drawn.groups().tolist(), drawn.rater.tolist(), drawn.repetition.tolist(), strict=True))
         assert keys == sorted(set(keys))
         copies = [who for who, n in enumerate(times) for _ in range(n)]

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mos.errors import UserError
-from mos.table import Problem, Ratings, code
-from mos.table.duplicates import Duplicates
+from mos.table import Ratings, Rejection, validate_ratings
+from mos.table.duplicates import DuplicateHandling
 
 Row = tuple[str, str, str, float]
 ROWS: list[Row] = [
@@ -30,8 +30,8 @@ def table(rows: list[Row], **more: list[object]) -> pa.Table:
     return pa.table(dict(zip(("item", "rater", "dimension", "score"), map(list, columns), strict=True)) | more)
 
 
-def coded(policy: Duplicates, rows: list[Row] = ROWS, **more: list[object]) -> tuple[Ratings, list[Problem]]:
-    return code(table(rows, **more), None, duplicates=policy)
+def coded(policy: DuplicateHandling, rows: list[Row] = ROWS, **more: list[object]) -> tuple[Ratings, list[Rejection]]:
+    return validate_ratings(table(rows, **more), None, duplicates=policy)
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,66 @@ def coded(policy: Duplicates, rows: list[Row] = ROWS, **more: list[object]) -> t
         ("repetition", [1, 2, 4, 5, 0, 3], [2, 4, 3, 5, 1, 5], []),
     ],
 )
-def test_what_counts(policy: Duplicates, index: list[int], score: list[float], problems: list[int]) -> None:
+def test_what_counts(policy: DuplicateHandling, index: list[int], score: list[float], problems: list[int]) -> None:
     ratings, found = coded(policy)
     assert ratings.index.tolist() == index
     assert ratings.score.tolist() == score
     assert [problem.row for problem in found] == problems
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    ("times", "kept"),
+    [
+        (["2026-03", "2026-02", "2026-01", "2026-02", "2026-01", None], [1, 5, 0]),
+        (["2026-01", "2026-02", "2026-02", "2026-02", "2026-02", None], [4, 5, 3]),
+        (["2026-01", None, "2026-01", None, "", None], [2, 5, 0]),
+        ([None] * 6, [4, 5, 3]),
+    ],
+)
+def test_the_last_is_the_latest_where_there_are_times(
+    kind: pa.DataType, times: list[str | None], kept: list[int]
+) -> None:
+    rated_at = pa.array(times, pa.string()).cast(kind)
+    ratings, problems = validate_ratings(table(ROWS).append_column("rated_at", rated_at), None, duplicates="last")
+    assert ratings.index.tolist() == kept
+    assert ratings.score.tolist() == [ROWS[row][3] for row in kept]
+    assert sorted([*kept, *(problem.row for problem in problems)]) == list(range(6))
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("2026-01-09T11:05:00+02:00", "2026-01-09T10:05:00+00:00"),
+        ("2026-01-09T10:05:00Z", "2026-01-09 10:06:00Z"),
+        ("2026-01-09T10:05:00Z", "2026-01-09T10:05:00.5Z"),
+        ("999999999", "1000000000"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_last_goes_by_times_that_do_not_sort_as_text(older: str, newer: str, turned: bool) -> None:
+    rows: list[Row] = [("a", "r", "x", 5.0), ("a", "r", "x", 1.0)]
+    times: list[object] = [older, newer]
+    step = -1 if turned else 1
+    ratings, problems = coded("last", rows[::step], rated_at=times[::step])
+    assert (ratings.score.tolist(), [problem.reason for problem in problems]) == ([1.0], ["duplicate_rating"])
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["1/9/2026 10:05", "1/9/2026 9:05"],
+        ["10.01.2026", "02.02.2026"],
+        ["2026-01-09 09:00 AM", "2026-01-09 01:00 PM"],
+        ["2026-01-09", "1767953100"],
+    ],
+)
+def test_where_times_have_no_order_the_last_row_counts_and_that_is_told(times: list[object]) -> None:
+    rows: list[Row] = [("a", "r", "x", 5.0), ("b", "r", "x", 2.0), ("a", "r", "x", 1.0)]
+    ratings, problems = coded("last", rows, rated_at=[times[0], None, times[1]])
+    assert ratings.score.tolist() == [1.0, 2.0]
+    assert [(problem.row, problem.reason) for problem in problems] == [(0, "duplicate_unordered")]
+    assert f"The last row counts, since their times have no order ({times[0]!r})" in problems[0].message
 
 
 def test_repetitions_are_numbered_in_table_order() -> None:
