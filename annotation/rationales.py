@@ -1,22 +1,33 @@
-"""When reviewers of one region agree on one text."""
+"""Decide when the reviewers of one region agree on one text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
 from annotation.records import Rationale, Severity
-from annotation.text import collapsed
+from annotation.text import collapse_blanks
 
-Word = TypeVar("Word", bound=str)
+WordT = TypeVar("WordT", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """Where the reviewers of one region stand: the current text, who agrees with it, and whether that settles it.
+class TextAgreement:
+    """Agreement of the reviewers of one region on its text.
 
-    `flaw_type` and `severity` are the most common among those who agree.
+    Parameters
+    ----------
+    text : str or None
+        The current text; None when no reviewer stated one.
+    flaw_type, severity : str or None
+        The most common ones among the reviewers who agree, of equally common ones the latest.
+    agreeing : int
+        Reviewers who agree with the current text.
+    reviewers : int
+        Reviewers who made any statement.
+    final : bool
+        Whether enough reviewers agree.
     """
 
     text: str | None
@@ -27,63 +38,114 @@ class Agreement:
     final: bool
 
 
-def in_time(statements: Iterable[Rationale]) -> list[Rationale]:
-    """The statements by time, then by place; equal ones by content, so that no order of files matters."""
-    return sorted(statements, key=_order)
+class StatedText(NamedTuple):
+    """One reviewer's statement with the full text that it supports."""
+
+    reviewer: str
+    text: str
+    flaw_type: str | None
+    severity: Severity | None
 
 
-def _order(one: Rationale) -> tuple[object, ...]:
-    said = tuple(word or "" for word in (one.text, one.verdict, one.flaw_type, one.severity))
-    return one.at, one.place, one.annotator_id, one.region_id, said
+def decide_agreement(stated: Sequence[StatedText], needed: int) -> TextAgreement:
+    """Decide whether the reviewers of one region agree.
 
+    Parameters
+    ----------
+    stated : sequence of StatedText
+        Statements in the order of time.  The last one has the current text; of each reviewer the latest one counts.
+    needed : int
+        Reviewers who must agree with the current text.  Texts are compared in composed form (NFC), with runs of
+        blanks as one.
 
-def agreement(statements: Sequence[Rationale], reviewers: int) -> Agreement:
-    """Where the reviewers stand after all statements about one region.
+    Returns
+    -------
+    TextAgreement
 
-    Each text becomes the current one; a bare `agree` agrees with the text that is current at that moment.  Of each
-    reviewer the latest statement counts.  Final when `reviewers` different people stand by the current text (composed
-    form, runs of blanks as one).
+    Examples
+    --------
+    >>> stated = [StatedText(name, "Six fingers.", "hand_foot", "severe") for name in ("ann", "bob")]
+    >>> agreement = decide_agreement(stated, 3)
+    >>> agreement.agreeing, agreement.final
+    (2, False)
     """
-    current: str | None = None
-    latest: dict[str, tuple[str, Rationale]] = {}
-    people: set[str] = set()
-    for statement in in_time(statements):
-        people.add(statement.annotator_id)
-        if statement.text is not None:
-            current = statement.text
-        if current is not None:
-            # Taken out first, so that the dictionary's order is the order of the latest statements.
-            latest.pop(statement.annotator_id, None)
-            latest[statement.annotator_id] = (collapsed(current), statement)
-    agreeing = [one for text, one in latest.values() if current is not None and text == collapsed(current)]
-    return Agreement(
+    latest: dict[str, StatedText] = {}
+    for statement in stated:
+        # Removed first, so that the dictionary is in the order of the latest statements.
+        latest.pop(statement.reviewer, None)
+        latest[statement.reviewer] = statement
+    current = stated[-1].text if stated else None
+    agreeing = [
+        statement
+        for statement in latest.values()
+        if current is not None and collapse_blanks(statement.text) == collapse_blanks(current)
+    ]
+    return TextAgreement(
         text=current,
-        flaw_type=most_common_latest([one.flaw_type for one in agreeing]),
-        severity=most_common_latest([one.severity for one in agreeing]),
+        flaw_type=most_common_latest([statement.flaw_type for statement in agreeing]),
+        severity=most_common_latest([statement.severity for statement in agreeing]),
         agreeing=len(agreeing),
-        reviewers=len(people),
-        final=len(agreeing) >= reviewers,
+        reviewers=len(latest),
+        final=len(agreeing) >= needed,
     )
 
 
-def most_common_latest(words: Sequence[Word | None]) -> Word | None:
-    """The most common word, of equally common ones that which comes last; None when there is none.
+def sort_statements(statements: Iterable[Rationale]) -> list[Rationale]:
+    """Sort statements by time, then place, then content, so that the order of files does not matter."""
+    return sorted(statements, key=_statement_sort_key)
+
+
+def _statement_sort_key(statement: Rationale) -> tuple[object, ...]:
+    content = (statement.text, statement.verdict, statement.flaw_type, statement.severity)
+    key = tuple(value or "" for value in content)
+    return statement.at, statement.place, statement.annotator_id, statement.region_id, key
+
+
+def compute_text_agreement(statements: Sequence[Rationale], reviewers: int) -> TextAgreement:
+    """Compute the agreement from all statements about one region, by `decide_agreement`.
+
+    Each text becomes the current one.  An `agree` without a text agrees with the text that is current at that time, and
+    does not count while there is none.
+
+    Parameters
+    ----------
+    statements : sequence of Rationale
+        The statements about one region, in any order.
+    reviewers : int
+        Reviewers who must agree.
+
+    Returns
+    -------
+    TextAgreement
+    """
+    current: str | None = None
+    stated = []
+    for statement in sort_statements(statements):
+        current = current if statement.text is None else statement.text
+        if current is not None:
+            stated.append(StatedText(statement.annotator_id, current, statement.flaw_type, statement.severity))
+    participants = {statement.annotator_id for statement in statements}
+    return replace(decide_agreement(stated, reviewers), reviewers=len(participants))
+
+
+def most_common_latest(words: Sequence[WordT | None]) -> WordT | None:
+    """The most common word, of equally common ones the last; None without any.
 
     >>> most_common_latest(["face", None, "body"])
     'body'
     """
-    said = [word for word in words if word is not None]
-    return max(reversed(said), key=said.count) if said else None
+    given = [word for word in words if word is not None]
+    return max(reversed(given), key=given.count) if given else None
 
 
-def most_common_listed(words: Sequence[Word | None], listed: Sequence[str]) -> Word | None:
-    """The most common listed word, of equally common ones that which comes first in the list; None without any.
+def most_common_listed(words: Sequence[WordT | None], listed: Sequence[str]) -> WordT | None:
+    """The most common listed word, of equally common ones the first of the list; None without any.
 
     >>> most_common_listed(["severe", "minor"], ["minor", "moderate", "severe"])
     'minor'
     """
-    said = [word for word in words if word is not None and word in listed]
-    distinct = dict.fromkeys(said)
+    given = [word for word in words if word is not None and word in listed]
+    distinct = dict.fromkeys(given)
     if len(distinct) < 2:
-        return said[0] if said else None
-    return min(distinct, key=lambda word: (-said.count(word), listed.index(word)))
+        return given[0] if given else None
+    return min(distinct, key=lambda word: (-given.count(word), listed.index(word)))

@@ -1,4 +1,4 @@
-"""What people said about edited images, as plain immutable records.
+"""Annotations of edited images as plain immutable records.
 
 Coordinates are float pixels of the edited image as displayed (EXIF orientation applied): origin top left, boxes
 half-open `[x0, y0, x1, y1]`, disks `[x, y]`.  Radii are never stored: a disk's radius is H/20 (paper, section 3.2.1).
@@ -6,8 +6,11 @@ half-open `[x0, y0, x1, y1]`, disks `[x, y]`.  Radii are never stored: a disk's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from mos.rejections import Rejection as Rejection
 
 Kind = Literal["artifact", "failure"]
 KINDS: tuple[Kind, ...] = ("artifact", "failure")
@@ -19,13 +22,19 @@ Severity = Literal["minor", "moderate", "severe"]
 SEVERITIES: tuple[Severity, ...] = ("minor", "moderate", "severe")
 
 DISK_RADIUS_PER_HEIGHT = 1 / 20
+"""Radius of every disk as a share of the height of the edited image (paper, section 3.2.1)."""
 
 
 class Place(NamedTuple):
-    """Where a record came from: a file of the corpus (POSIX, relative) and its row.
+    """The file and row that a record was read from.
 
-    `row` counts from 1: a line of a JSON-lines or CSV file (the CSV header is line 1), a task of an export,
-    a row of a Parquet table.
+    Parameters
+    ----------
+    file : str
+        POSIX path relative to the corpus.
+    row : int
+        From 1: a line of a JSON-lines or CSV file (the CSV header is line 1), a studio task of an export, a row of a
+        Parquet table; 0 for the file as a whole.
     """
 
     file: str
@@ -33,11 +42,29 @@ class Place(NamedTuple):
 
 
 class Disk(NamedTuple):
+    """Centre of a disk in pixels of the edited image; its radius is `DISK_RADIUS_PER_HEIGHT` of the image's height."""
+
     x: float
     y: float
 
 
 class Box(NamedTuple):
+    """Half-open box in pixels of the edited image.
+
+    Parameters
+    ----------
+    x0, y0 : float
+        Left and upper edge.
+    x1, y1 : float
+        Right and lower edge, which are outside the box.
+
+    Examples
+    --------
+    >>> box = Box(0, 0, 4, 2)
+    >>> box.area, box.contains(Disk(4, 1)), box.distance(Disk(7, 6))
+    (8, False, 5.0)
+    """
+
     x0: float
     y0: float
     x1: float
@@ -45,9 +72,11 @@ class Box(NamedTuple):
 
     @property
     def area(self) -> float:
+        """Area in square pixels; 0 for an empty box."""
         return max(0.0, self.x1 - self.x0) * max(0.0, self.y1 - self.y0)
 
     def contains(self, disk: Disk) -> bool:
+        """Whether the disk's centre is inside the box."""
         return self.x0 <= disk.x < self.x1 and self.y0 <= disk.y < self.y1
 
     def distance(self, disk: Disk) -> float:
@@ -72,7 +101,27 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One edited image with its source, instruction, task and editor: a line of `pairs.jsonl`."""
+    """One edited image with its source, instruction, task and editor: a line of `pairs.jsonl`.
+
+    Parameters
+    ----------
+    pair_id : str
+        Unique id of the edited image, at most 200 characters.
+    source_id : str
+        Id of the source image, which several pairs may share.
+    source, edited : str
+        Paths of the two images, POSIX and relative to the corpus.
+    instruction : str
+        Instruction for the editor, at most 10,000 characters.
+    task : str
+        Id of the edit task, see `annotation.taxonomy.load_edit_tasks`.
+    editor : str
+        Model or program that made the edit.
+    licence, origin : str
+        Licence and origin of the images; the corpus' licence and "" where the line states none.
+    place : Place
+        The line of `pairs.jsonl`.
+    """
 
     pair_id: str
     source_id: str
@@ -88,7 +137,25 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One annotator's box with the disks that belong to it, before consensus."""
+    """One annotator's box with the disks that belong to it, before consensus.
+
+    Parameters
+    ----------
+    mark_id : str
+        Id of the box in its submission.
+    kind : {"artifact", "failure"}
+        An artifact is a flaw of the image, a failure a flaw of the edit.
+    box : Box
+        Box around the flawed object.
+    disks : tuple of Disk
+        Centres of the disks that belong to the box.
+    flaw_type : str or None
+        Id of the flaw type, see `annotation.taxonomy.list_flaw_types`.
+    severity : {"minor", "moderate", "severe"} or None
+        How bad the flaw is.
+    rationale : str or None
+        Text about the flaw, which only an expert writes.
+    """
 
     mark_id: str
     kind: Kind
@@ -99,12 +166,35 @@ class Mark:
     rationale: str | None = None
 
 
+MarkFault = Literal["box_without_disk", "disk_without_box", "kinds_mixed"]
+"""Why a drawn box or disk does not count, where its annotator can correct it."""
+
+ShownDisks = Literal["all", "one"]
+
+
 @dataclass(frozen=True, slots=True)
 class RegionalAnnotation:
-    """All that one person marked on one pair in one submission (stage 1, or the expert review).
+    """All marks of one submission about one pair (stage regional or expert).
 
-    An annotation without marks says that the person looked and saw no flaw.
-    `at` is the ISO time of the last change, compared as text.
+    Parameters
+    ----------
+    pair_id : str
+        The pair.
+    annotator_id : str
+        The annotator or expert.
+    marks : tuple of Mark
+        The marks; none where the annotator saw no flaw.
+    at : str
+        ISO time of the last change, compared as text.
+    place : Place
+        The studio task that holds the submission.
+    shown_disks : {"all", "one"} or None
+        Of an expert's submission: the disks of the annotators that the studio task showed in each region.  After
+        "all" the expert's disks are all that count; "one" (earlier versions of the campaign) was the central one;
+        None: unknown.
+    faults : tuple of {"box_without_disk", "disk_without_box", "kinds_mixed"}
+        What was drawn and does not count, one entry for each box or disk; a disk in a box of the other kind alone is
+        "kinds_mixed".
     """
 
     pair_id: str
@@ -112,11 +202,35 @@ class RegionalAnnotation:
     marks: tuple[Mark, ...]
     at: str
     place: Place
+    shown_disks: ShownDisks | None = None
+    faults: tuple[MarkFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """An accepted flaw: box, disks of every supporting annotator, and, once final, what is wrong and why."""
+    """An accepted region.
+
+    Parameters
+    ----------
+    region_id : str
+        Id that is unique within the pair.
+    kind : {"artifact", "failure"}
+        Kind of the flaw.
+    box : Box
+        The expert's box, else the coordinate-wise median of the members' boxes.
+    disks : tuple of Disk
+        Disks of every member; the expert's alone where the expert saw all those of the annotators.
+    flaw_type : str or None
+        Flaw type of the final text, else the most common one of the members.
+    severity : {"minor", "moderate", "severe"} or None
+        Severity of the final text, else the most common one of the members.
+    rationale : str or None
+        The final text; None until there is one.
+    annotators : tuple of str
+        Annotators of the members.
+    mark_ids : tuple of str
+        Ids of the members' marks.
+    """
 
     region_id: str
     kind: Kind
@@ -131,7 +245,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Rationale:
-    """What one reviewer said of one region in one round of stage 2: a text (revised or agreed to) or a bare verdict."""
+    """One reviewer's statement about one region in one round of the stage textual: a text, or a verdict alone."""
 
     pair_id: str
     region_id: str
@@ -148,6 +262,8 @@ class Rationale:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
+    """One rater's score of one pair in one dimension (stage scoring)."""
+
     pair_id: str
     annotator_id: str
     dimension: Dimension
@@ -158,7 +274,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One rater called one region unreasonable (stage 3)."""
+    """One rater's flag on one region as unreasonable (stage scoring)."""
 
     pair_id: str
     region_id: str
@@ -167,22 +283,22 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
-    """One thing set aside, or read after a repair, and why: a line of `rejected.jsonl`.
+class PairSubmissions:
+    """Everything that was submitted about the regions of one pair.
 
-    what: file | pair | image | annotation | box | disk | result | rationale | rating | flag | region | rater | score
-    reason: a short stable code in snake_case, counted in the summary
-    message: one sentence: what was expected, what came, what to do; never a person's id (that is `annotator_id`,
-        which is written as a pseudonym) and never more than a short excerpt of the input
-    repaired: True when the thing was used all the same (a byte order mark that was skipped)
+    Parameters
+    ----------
+    regional : sequence of RegionalAnnotation
+        Submissions of annotators.
+    expert : sequence of RegionalAnnotation
+        Submissions of experts.
+    rationales : sequence of Rationale
+        Statements of reviewers.
+    flags : sequence of Flag
+        Flags of raters.
     """
 
-    what: str
-    file: str
-    row: int
-    reason: str
-    message: str
-    pair_id: str | None = None
-    item_id: str | None = None
-    annotator_id: str | None = None
-    repaired: bool = field(default=False)
+    regional: Sequence[RegionalAnnotation] = ()
+    expert: Sequence[RegionalAnnotation] = ()
+    rationales: Sequence[Rationale] = ()
+    flags: Sequence[Flag] = ()

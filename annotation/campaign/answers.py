@@ -1,158 +1,134 @@
-"""What counts of everything in the archive, pair by pair; what does not is set aside with its reason."""
+"""Decide which submissions in the archive count, pair by pair; all others are rejected with a reason."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from annotation import export
-from annotation.campaign.exchange.archive import FILE, Archive, Version
-from annotation.campaign.options import FOLDER, Options
-from annotation.campaign.planning.prompt_check import Check, checks
-from annotation.campaign.planning.round_robin import Turn
-from annotation.campaign.quality.redo import Answered
-from annotation.campaign.tasks import Size, TaskKey
+from annotation.campaign.archive import ARCHIVE_FILE, AnnotationVersion, AnswerArchive
+from annotation.campaign.model import (
+    CountedAnswer,
+    InstructionCheck,
+    PairImageSize,
+    PairWork,
+    ReportRejection,
+    ReviewTurn,
+    TaskKey,
+    reject_submission,
+)
+from annotation.campaign.options import CAMPAIGN_FOLDER, CampaignOptions
+from annotation.campaign.prompt_check import read_instruction_checks
+from annotation.campaign.studio_tasks import needs_proposal
+from annotation.labelstudio.connection import UNREADABLE_KEY
+from annotation.labelstudio.read_marks import read_regional_annotations
+from annotation.labelstudio.read_ratings import read_export_ratings
+from annotation.labelstudio.read_rationales import read_rationales
+from annotation.labelstudio.submissions import is_declined
 from annotation.records import DIMENSIONS, Place, Rating, Rationale, RegionalAnnotation, Rejection
-from annotation.studio.unreadable import UNREADABLE
+from annotation.text import collapse_blanks
 
-History = list[tuple[int, Version]]
+VersionHistory = list[tuple[int, AnnotationVersion]]
 """The versions of one annotation, the earliest first, each with its line in the archive."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """Something that was submitted and does not count, or not wholly: a line of `campaign/set_aside.jsonl`.
-
-    line: that of the version in the archive; item_id: which part of it, where it is only a part
-    """
-
-    key: str
-    annotation_id: int
-    line: int
-    reason: str
-    message: str
-    author: str | None = None
-    item_id: str | None = None
-
-
-Report = Callable[[SetAside], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What counts of one pair.
-
-    done: tasks with an answer that counts; spoiled: tasks in which something was submitted and nothing counts
-    regional, expert: one annotation each, in its latest state
-    turns, settling: of each region, what reviewers and the expert said of its text, every version of it
-    counted: archive lines of the versions that count, by task
-    answered: marks and scores that count, one entry for each annotation in its latest state
-    checks: what was said of the instruction
-    """
-
-    done: frozenset[TaskKey] = frozenset()
-    spoiled: frozenset[TaskKey] = frozenset()
-    regional: tuple[RegionalAnnotation, ...] = ()
-    expert: tuple[RegionalAnnotation, ...] = ()
-    turns: Mapping[str, tuple[Turn, ...]] = field(default_factory=dict)
-    settling: Mapping[str, tuple[Turn, ...]] = field(default_factory=dict)
-    counted: Mapping[TaskKey, frozenset[int]] = field(default_factory=dict)
-    answered: tuple[Answered, ...] = ()
-    checks: tuple[Check, ...] = ()
-
-
-NOTHING = Work()
-
-
-def sort_keys(
-    archive: Archive, options: Options, stages: Mapping[str, Collection[str]], report: Report
+def group_task_keys(
+    archive: AnswerArchive, options: CampaignOptions, stages: Mapping[str, Collection[str]], report: ReportRejection
 ) -> dict[str, list[TaskKey]]:
-    """The tasks of which something is in the archive, by pair; work under any other key is set aside.
+    """The tasks with a submission in the archive, by pair_id; submissions under any other key are rejected.
 
-    stages: those in which there can be tasks of a pair, by pair_id
+    stages: the stages in which a pair can have tasks, by pair_id
     """
     people = {person.person_id for person in options.people}
-    found: dict[str, list[TaskKey]] = {}
+    keys: dict[str, list[TaskKey]] = {}
     for text in archive.known_keys():
         key = TaskKey.parse(text)
         if key is not None and key.person_id in people and key.stage in stages.get(key.pair_id, ()):
-            found.setdefault(key.pair_id, []).append(key)
+            keys.setdefault(key.pair_id, []).append(key)
             continue
-        message = f"The task's key {text[:80]!r} is none of this campaign's: its pair, person or stage is not there."
+        message = f"The task key {text[:80]!r} does not belong to this campaign: unknown pair, person or stage."
         for annotation_id, history in archive.versions(text).items():
-            report(SetAside(text, annotation_id, history[-1][0], "unknown_key", message, author=history[-1][1].author))
-    return found
+            report(
+                reject_submission(
+                    text, annotation_id, history[-1][0], "unknown_key", message, author=history[-1][1].author
+                )
+            )
+    return keys
 
 
-def read_work(
-    archive: Archive,
+def read_pair_work(
+    archive: AnswerArchive,
     keys: Collection[TaskKey],
-    size: Size,
-    options: Options,
-    report: Report,
+    size: PairImageSize,
+    options: CampaignOptions,
+    report: ReportRejection,
     again: Collection[TaskKey] = (),
-) -> Work:
-    """What counts of one pair's tasks; `size` is (width, height) of the edited image in pixels.
+) -> PairWork:
+    """The submissions to one pair's tasks that count; `size` is (width, height) of the edited image in pixels.
 
-    Nothing counts of the tasks that are to be done `again`.
+    No submission counts to a task that is to be done `again`.
     """
-    reading = _Reading(size, options, report, again)
+    reading = _PairWorkReader(size, options, report, again)
     for key in sorted(keys):
         histories = archive.versions(str(key)).values()
         submitted = [history for history in histories if history[-1][1].annotation is not None]
         if not submitted:
             continue
-        usable = [valid for history in submitted if (valid := reading.valid(key, history))]
+        usable = [valid for history in submitted if (valid := reading.valid_versions(key, history))]
         reading.take(key, usable)
     return reading.work()
 
 
-class _Reading:
-    """The work of one pair while it is read."""
+class _PairWorkReader:
+    """Collects the work of one pair."""
 
-    def __init__(self, size: Size, options: Options, report: Report, again: Collection[TaskKey]) -> None:
+    def __init__(
+        self, size: PairImageSize, options: CampaignOptions, report: ReportRejection, again: Collection[TaskKey]
+    ) -> None:
         self._size = size
         self._again = again
-        self._scale = options.scale
+        self._scale = options.rules.scale
         self._emails = {person.person_id: person.email for person in options.people}
         self._report = report
         self._done: set[TaskKey] = set()
         self._spoiled: set[TaskKey] = set()
+        self._declined: set[TaskKey] = set()
         self._marks: dict[str, list[RegionalAnnotation]] = {"regional": [], "expert": []}
-        self._turns: dict[str, dict[str, list[Turn]]] = {"textual": {}, "expert_text": {}}
+        self._turns: dict[str, dict[str, list[ReviewTurn]]] = {"textual": {}, "expert_text": {}}
         self._counted: dict[TaskKey, set[int]] = {}
-        self._answered: list[Answered] = []
-        self._checks: list[Check] = []
+        self._answered: list[CountedAnswer] = []
+        self._checks: list[InstructionCheck] = []
 
-    def valid(self, key: TaskKey, history: History) -> History:
+    def valid_versions(self, key: TaskKey, history: VersionHistory) -> VersionHistory:
         """The versions of one annotation by the task's owner, in the owner's project."""
         found = []
         for line, version in history:
             if version.annotation is None:
                 continue
-            fault = self._fault(key, version)
+            fault = self._version_fault(key, version)
             if fault is None:
                 found.append((line, version))
             else:
-                self._report(SetAside(str(key), version.annotation_id, line, *fault, author=version.author))
+                self._report(reject_submission(str(key), version.annotation_id, line, *fault, author=version.author))
         return found
 
-    def take(self, key: TaskKey, usable: list[History]) -> None:
-        """Note what is said in the task, and whether anything counts."""
+    def take(self, key: TaskKey, usable: list[VersionHistory]) -> None:
+        """Read the usable versions of a task, and note whether any of them counts."""
         for history in usable:
-            # Every word on a text was said; of drawings and scores the latest state replaces the earlier ones.
-            said = history if key.stage in self._turns else history[-1:]
-            for line, version in said:
+            # Every version of a text counts as a turn; of drawings and scores the latest version replaces the others.
+            versions = history if key.stage in self._turns else history[-1:]
+            for line, version in versions:
                 if self._counts(key, line, version):
                     self._counted.setdefault(key, set()).add(line)
         (self._done if key in self._counted else self._spoiled).add(key)
+        if key in self._spoiled and any(is_declined(history[-1][1].annotation or {}) for history in usable):
+            self._declined.add(key)
 
-    def work(self) -> Work:
+    def work(self) -> PairWork:
         turns, settling = (
-            {region: tuple(said) for region, said in self._turns[stage].items()} for stage in ("textual", "expert_text")
+            {region: tuple(taken) for region, taken in self._turns[stage].items()}
+            for stage in ("textual", "expert_text")
         )
-        return Work(
+        return PairWork(
             frozenset(self._done),
             frozenset(self._spoiled),
             tuple(self._marks["regional"]),
@@ -162,117 +138,140 @@ class _Reading:
             {key: frozenset(lines) for key, lines in self._counted.items()},
             tuple(self._answered),
             tuple(self._checks),
+            frozenset(self._declined),
         )
 
-    def _fault(self, key: TaskKey, version: Version) -> tuple[str, str] | None:
-        if UNREADABLE in (version.annotation or {}):
+    def _version_fault(self, key: TaskKey, version: AnnotationVersion) -> tuple[str, str] | None:
+        if UNREADABLE_KEY in (version.annotation or {}):
             message = (
                 f"Label Studio cannot show annotation {version.annotation_id} of task {version.task_id}, nor a list "
-                "with it: delete it on the server (docs/campaign.md). What it was before counts, if anything."
+                "that contains it. Delete it on the server (docs/campaign.md). Its previous version counts, if any."
             )
             return "unreadable", message
         if version.project != key.project:
-            return "wrong_project", f"The task lies in the project {version.project!r}: it belongs to {key.project!r}."
+            return "wrong_project", f"The task is in the project {version.project!r}, but belongs to {key.project!r}."
         if version.author is None:
-            return "unknown_person", "The server does not say who made the annotation; only its owner's counts."
+            return "unknown_person", "The server does not name the author; only annotations by the task's owner count."
         if version.author != self._emails[key.person_id]:
-            return "wrong_person", f"The task is {key.person_id}'s; somebody else's work in it does not count."
+            return "wrong_person", f"The task belongs to {key.person_id}; annotations by others do not count."
         if version.editor is not None:
-            message = f"{version.editor} changed the work of {key.person_id}: what it was before counts."
+            message = f"{version.editor} changed an annotation by {key.person_id}; its previous version counts."
             return "changed_by_other", message
+        if version.proposals == 0 and needs_proposal(key, version.data):
+            message = (
+                "The server had lost the proposal of the task, so that its person saw none; the answer does not count. "
+                "The task is created again."
+            )
+            return "no_proposal", message
         if key in self._again:
-            return "done_again", f"{key.person_id} was asked to do the task again: the new answer counts."
+            return "done_again", f"{key.person_id} was asked to do the task again; only the new answer counts."
         return None
 
-    def _counts(self, key: TaskKey, line: int, version: Version) -> bool:
-        place = Place(f"{FOLDER}/{FILE}", line)
+    def _counts(self, key: TaskKey, line: int, version: AnnotationVersion) -> bool:
+        place = Place(f"{CAMPAIGN_FOLDER}/{ARCHIVE_FILE}", line)
 
         def reject(rejection: Rejection) -> None:
             if not rejection.repaired:
                 part = (rejection.reason, rejection.message, version.author, rejection.item_id)
-                self._report(SetAside(str(key), version.annotation_id, line, *part))
+                self._report(reject_submission(str(key), version.annotation_id, line, *part))
 
-        task = owned_task(key, [version])
+        task = make_owned_task(key, [version])
         if key.stage in self._turns:
-            return self._said(key, version, export.rationales(task, place, self._size, reject), reject)
+            return self._read_texts(key, version, read_rationales(task, place, self._size, reject), reject)
         if key.stage == "prompt_check":
-            said = checks(task, place, reject)
-            self._checks += said
-            return bool(said)
+            checks = read_instruction_checks(task, place, reject)
+            self._checks += checks
+            return bool(checks)
         marked: list[RegionalAnnotation] | None = None
         if key.stage in (*self._marks, "qualification"):
-            marked = export.regional(_part(task, numbers=False), place, self._size, reject)
+            drawn = _select_task_part(task, numbers=False) if key.stage == "qualification" else task
+            marked = read_regional_annotations(drawn, place, self._size, reject)
             if not marked:
                 return False
         ratings: list[Rating] = []
         if key.stage in ("scoring", "qualification"):
-            rated = _part(task, numbers=True) if marked is not None else task
-            ratings = export.ratings(rated, place, reject)[0]
-            if not self._rated(key, place, ratings, reject):
+            rated = _select_task_part(task, numbers=True) if marked is not None else task
+            ratings = read_export_ratings(rated, place, reject)[0]
+            if is_declined(version.annotation or {}) or not self._check_ratings(key, place, ratings, reject):
                 return False
         self._answer(key, version, marked, ratings)
         return True
 
     def _answer(
-        self, key: TaskKey, version: Version, marked: list[RegionalAnnotation] | None, ratings: list[Rating]
+        self, key: TaskKey, version: AnnotationVersion, marked: list[RegionalAnnotation] | None, ratings: list[Rating]
     ) -> None:
         if key.stage in self._marks:
             self._marks[key.stage] += marked or []
         marks = None if marked is None else tuple(mark for one in marked for mark in one.marks)
         at = next(one.at for one in marked) if marked else ratings[0].rated_at
         scores = {rating.dimension: rating.score for rating in ratings}
-        self._answered.append(Answered(*key, at, lead_time(version.annotation or {}), marks, scores))
+        faults = tuple(fault for one in marked or () for fault in one.faults)
+        self._answered.append(CountedAnswer(*key, at, read_lead_time(version.annotation or {}), marks, scores, faults))
 
-    def _said(
-        self, key: TaskKey, version: Version, statements: list[Rationale], reject: Callable[[Rejection], None]
+    def _read_texts(
+        self, key: TaskKey, version: AnnotationVersion, statements: list[Rationale], reject: Callable[[Rejection], None]
     ) -> bool:
         seen = version.data.get("seen")
         shown = {name: text for name, text in seen.items() if isinstance(text, str)} if isinstance(seen, dict) else {}
         by_region = {statement.region_id: statement for statement in statements}
         for name in by_region.keys() - shown.keys():
-            message = "The text is about a region that the task did not show."
+            message = "The text is about a region that the task does not show."
             reject(Rejection("rationale", *by_region[name].place, "unknown_region", message, key.pair_id, name))
         known = [statement for statement in statements if statement.region_id in shown]
         for name, text in shown.items() if known else ():
-            # A region passed over without a word is an empty answer: its reviewer has been asked.
-            one = by_region.get(name)
-            own, flaw, severity = (one.text, one.flaw_type, one.severity) if one else ("", None, None)
-            turn = Turn(key.person_id, text, own, flaw, severity, known[0].at)
+            # No statement on a shown region is an empty answer: its reviewer has been asked.
+            statement = by_region.get(name)
+            words = (statement.text, statement.flaw_type, statement.severity) if statement else ("", None, None)
+            turn = ReviewTurn(key.person_id, text, *words, known[0].at)
             self._turns[key.stage].setdefault(name, []).append(turn)
+        if any(statement.verdict == "revise" for statement in known) and all(
+            collapse_blanks(statement.text or "") == collapse_blanks(shown[statement.region_id]) for statement in known
+        ):
+            message = "'I revised a text' was chosen, but no text differs from the one that was shown; it counts as is."
+            reject(Rejection("rationale", *known[0].place, "nothing_revised", message, key.pair_id))
         return bool(known)
 
-    def _rated(self, key: TaskKey, place: Place, ratings: list[Rating], reject: Callable[[Rejection], None]) -> bool:
+    def _check_ratings(
+        self, key: TaskKey, place: Place, ratings: list[Rating], reject: Callable[[Rejection], None]
+    ) -> bool:
         low, high = self._scale
         if any(not low <= rating.score <= high for rating in ratings):
-            message = f"Expected scores from {low:g} to {high:g}: none of this task counts. The task is given again."
+            message = (
+                f"Expected scores from {low:g} to {high:g}; no score of this task counts. The task is created again."
+            )
             reject(Rejection("rating", *place, "out_of_scale", message, key.pair_id))
             return False
         if {rating.dimension for rating in ratings} != set(DIMENSIONS):
-            message = f"Expected a score for each of {', '.join(DIMENSIONS)}. The task is given again."
+            message = f"Expected a score for each of {', '.join(DIMENSIONS)}. The task is created again."
             reject(Rejection("rating", *place, "incomplete", message, key.pair_id))
             return False
         return True
 
 
-def lead_time(annotation: Mapping[str, Any]) -> float | None:
-    """Seconds on the task as Label Studio took them; None when it did not."""
+def read_lead_time(annotation: Mapping[str, Any]) -> float | None:
+    """Label Studio's lead_time, in seconds on the task; None without it."""
     seconds = annotation.get("lead_time")
     return float(seconds) if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
 
 
-def _part(task: dict[str, Any], numbers: bool) -> dict[str, Any]:
-    """A task of the qualification, which asks for regions and scores: with its scores alone, or with all the rest."""
+def _select_task_part(task: dict[str, Any], numbers: bool) -> dict[str, Any]:
+    """A task of the qualification, which has regions and scores, with only its scores or without them.
+
+    Without its key: its scores are required, so nobody submits it by mistake, and a candidate who is judged by scores
+    alone need not say that there is no flaw.
+    """
     [annotation] = task["annotations"]
     result = annotation.get("result")
     if isinstance(result, list):
         result = [
             item for item in result if (isinstance(item, dict) and item.get("from_name") in DIMENSIONS) == numbers
         ]
-    return task | {"annotations": [annotation | {"result": result}]}
+    data = {name: value for name, value in task["data"].items() if name != "key"}
+    return task | {"data": data, "annotations": [annotation | {"result": result}]}
 
 
-def owned_task(key: TaskKey, versions: Collection[Version]) -> dict[str, Any]:
-    """A task of an export with these annotations, by person_id instead of the server's number."""
+def make_owned_task(key: TaskKey, versions: Collection[AnnotationVersion]) -> dict[str, Any]:
+    """A task of an export with these annotations; their author is the task's owner, by person_id."""
     owner = {"completed_by": {"email": key.person_id}}
     data = dict(next(iter(versions)).data) | {"key": str(key), "pair_id": key.pair_id}
     return {"data": data, "annotations": [(version.annotation or {}) | owner for version in versions]}

@@ -1,4 +1,4 @@
-"""`editfhf annotate export CORPUS`: what was collected, as files that `editfhf build` reads."""
+"""`editfhf annotate export CORPUS`: write the answers as files that `editfhf build` reads."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from typing import Annotated
 
 import typer
 
+from mos.console import print_line
 
-def export(
-    corpus: Annotated[Path, typer.Argument(help="A corpus with a campaign.")],
+
+def annotate_export(
+    corpus: Annotated[Path, typer.Argument(help="Corpus with a campaign.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Replace files in annotations/ that no export left as they are.")
+        bool,
+        typer.Option("--force", help="Overwrite files in annotations/ that no export wrote or that changed since."),
     ] = False,
 ) -> None:
-    """Write CORPUS/annotations/{regions,expert,rationales,ratings}-CAMPAIGN.json from what was synchronised.
+    """Write CORPUS/annotations/{regions,expert,rationales,ratings}-CAMPAIGN.json from the synchronised answers.
 
-    Needs no server, and may be run at any time: a pair that is not finished is exported as far as it is.
+    The rules of the campaign are written to CORPUS/annotations/rules.yaml, where `editfhf build` reads them.
+
+    Needs no server and can be run at any time: of an unfinished pair, the finished stages are exported.
 
     Example:
 
         editfhf annotate export my-corpus && editfhf build my-corpus my-dataset
     """
-    from annotation.campaign.export import export_campaign
+    from annotation.campaign.write_exports import export_campaign
 
     done = export_campaign(corpus, force)
     for file, count in done.files.items():
-        typer.echo(f"{file}: {count} tasks")
-    typer.echo(f"{done.finished} of {done.pairs} pairs went through every step.")
+        print_line(f"{file}: {count} tasks")
+    print_line(f"{done.rules}: the rules of the campaign")
+    print_line(f"{done.finished} of {done.pairs} pairs finished all stages.")

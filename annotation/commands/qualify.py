@@ -1,4 +1,4 @@
-"""`editfhf annotate qualify CORPUS`: who passed, who did not and why, and who should qualify again."""
+"""`editfhf annotate qualify CORPUS`: results of candidates and of hidden gold, and requests to qualify again."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mos.console import print_json, print_line, table_console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from annotation.campaign.gold.passing import PassList
+    from annotation.campaign.planning.pass_list import PassList
 
 
-def qualify(
-    corpus: Annotated[Path, typer.Argument(help="A corpus with a campaign.")],
+WHY_WIDTH = 60
+"""Characters of a line in a column of sentences: in a pipe, a table is as wide as its content."""
+
+
+def annotate_qualify(
+    corpus: Annotated[Path, typer.Argument(help="Corpus with a campaign.")],
     again: Annotated[
         list[str] | None,
-        typer.Option("--again", metavar="PERSON", help="Ask a person to qualify again; may be said several times."),
+        typer.Option("--again", metavar="PERSON", help="Re-qualify this participant; can be repeated."),
     ] = None,
     again_flagged: Annotated[
-        bool, typer.Option("--again-flagged", help="Ask everybody to qualify again whom hidden gold speaks against.")
+        bool, typer.Option("--again-flagged", help="Re-qualify every participant who fails the hidden gold checks.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout.")] = False,
 ) -> None:
-    """Show where candidates stand and how people do on hidden gold; ask people to qualify again.
+    """Show the results of candidates and of hidden gold, and ask participants to qualify again.
 
-    Reads what the last `sync` filed, beside a running one too, and needs no server.  Whoever is asked again gets no new
-    task but gold they have not seen, from the next sync on, until they pass; what they did before counts.
+    Reads the answers of the last `sync`, also while one is running, and needs no server. From the next sync on, a
+    participant who qualifies again gets only gold tasks that are new to them, until they pass. Earlier answers count.
 
     Examples:
 
@@ -36,53 +42,46 @@ def qualify(
 
         editfhf annotate qualify my-corpus --again anna
     """
-    from annotation.campaign.beside import record_beside
-    from annotation.campaign.gold.passing import again as ask
-    from annotation.campaign.gold.passing import pass_list
+    from annotation.campaign.gold.candidates import request_requalification
+    from annotation.campaign.planning.pass_list import make_pass_list
+    from annotation.campaign.read_record import read_campaign_record
 
-    record, _ = record_beside(corpus)
-    found = pass_list(record)
+    record, _ = read_campaign_record(corpus)
+    found = make_pass_list(record)
     wanted = dict.fromkeys(again or ())
     if again_flagged:
         busy = {name for name, one in found.standings.items() if one.phase in ("training", "gold")}
         wanted |= dict.fromkeys(one.person_id for _, one in found.gold if one.flagged and one.person_id not in busy)
     for person_id in wanted:
-        since = ask(corpus, record, person_id, datetime.now(UTC))
-        typer.echo(f"{person_id} qualifies again, with attempt {since.attempt} of gold.jsonl.", err=True)
+        since = request_requalification(corpus, record, person_id, datetime.now(UTC))
+        print_line(f"{person_id} qualifies again with attempt {since.attempt} of gold.jsonl.", to_stderr=True)
     if wanted:
-        record, _ = record_beside(corpus)
-        found = pass_list(record)
+        record, _ = read_campaign_record(corpus)
+        found = make_pass_list(record)
     if json:
-        import orjson
-
-        typer.echo(orjson.dumps(found.as_dict(), option=orjson.OPT_INDENT_2).decode())
+        print_json(found.as_dict())
     else:
-        _print(found)
+        _print_pass_list(found)
 
 
-def _print(found: PassList) -> None:
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
+def _print_pass_list(found: PassList) -> None:
+    console = table_console()
     if found.standings:
-        console.print(_candidates(found))
+        console.print(_candidate_table(found))
     if found.gold:
-        console.print(_gold(found))
+        console.print(_gold_table(found))
     for note in found.notes:
         console.print(note, markup=False)
     if not (found.standings or found.gold or found.notes):
-        console.print("Nobody has to qualify, and nobody has answered hidden gold.")
+        console.print("There are no candidates, and no answers to hidden gold.")
 
 
-def _candidates(found: PassList) -> Table:
+def _candidate_table(found: PassList) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        "candidate", "phase", "attempt", "open", "figures", "why", title="Qualification", title_justify="left"
-    )
+    table = Table("candidate", "phase", "attempt", "open", "figures", title="Qualification", title_justify="left")
+    table.add_column("why", max_width=WHY_WIDTH)
     for one in found.standings.values():
         last = one.verdicts[-1] if one.verdicts else None
         figures = (
@@ -94,7 +93,7 @@ def _candidates(found: PassList) -> Table:
     return table
 
 
-def _gold(found: PassList) -> Table:
+def _gold_table(found: PassList) -> Table:
     from rich.table import Table
     from rich.text import Text
 

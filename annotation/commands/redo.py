@@ -1,4 +1,4 @@
-"""`editfhf annotate redo CORPUS`: give tasks to their people again where the answers look wrong."""
+"""`editfhf annotate redo CORPUS`: repeat tasks whose answers look wrong."""
 
 from __future__ import annotations
 
@@ -8,20 +8,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mos.console import print_json, print_line, table_console
+
 if TYPE_CHECKING:
-    from annotation.campaign.quality.redo_list import RedoList
+    from annotation.campaign.quality.redo import CampaignRedoList
 
 
-def redo(
-    corpus: Annotated[Path, typer.Argument(help="A corpus with a campaign.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done again; write nothing.")] = False,
+WHY_WIDTH = 60
+"""Characters of a line in a column of sentences: in a pipe, a table is as wide as its content."""
+
+EXCLUSION_SENTENCES = {
+    "outlier_share": "Too many of their scores are outliers.",
+    "constant": "They gave the same score to everything.",
+    "too_few": "Too few of their scores are left.",
+    "no_ratings": "None of their scores can be used.",
+}
+"""Why the scoring excludes a rater, by the code of the reason."""
+
+
+def annotate_redo(
+    corpus: Annotated[Path, typer.Argument(help="Corpus with a campaign.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the tasks to repeat; write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the tasks as JSON on stdout.")] = False,
 ) -> None:
-    """Find answers that were hasty, all alike, or alone against others who agree, and ask for them once more.
+    """Find answers that were too fast, all the same, contradict others who agree, or hold marks that do not count.
 
-    Adds a line to CORPUS/campaign/redo.jsonl for every task; the next `sync` gives it to the same person as a new task,
-    and the answer so far no longer counts.  No task is asked for twice.  Raters whom the scoring excludes are named and
-    not asked.
+    Requests them again: adds a line to CORPUS/campaign/redo.jsonl for each task. The next `sync` gives it to the same
+    participant as a new task, and the earlier answer no longer counts. A task is repeated only once. Raters whom the
+    scoring excludes are listed, but their tasks are not repeated.
 
     Examples:
 
@@ -29,43 +43,40 @@ def redo(
 
         editfhf annotate redo my-corpus
     """
-    from annotation.campaign.beside import record_beside
-    from annotation.campaign.quality.redo_list import asked_already, note, redo_list
+    from annotation.campaign.quality.redo import append_redo_requests, make_redo_list, read_requested_redos
+    from annotation.campaign.read_record import read_campaign_record
 
-    record, _ = record_beside(corpus)
-    found = redo_list(record, asked_already(corpus))
+    record, _ = read_campaign_record(corpus)
+    found = make_redo_list(record, read_requested_redos(corpus))
     if json:
-        import orjson
-
-        typer.echo(orjson.dumps([one._asdict() for one in found.tasks], option=orjson.OPT_INDENT_2).decode())
+        print_json([task._asdict() for task in found.tasks])
     else:
-        _print(found)
+        _print_redo_list(found)
     tasks = "1 task" if len(found.keys) == 1 else f"{len(found.keys)} tasks"
     if dry_run:
-        typer.echo(f"{tasks} would be done again. Nothing was written.", err=True)
+        print_line(f"{tasks} would be repeated. Nothing was written.", to_stderr=True)
     else:
-        note(corpus, found)
-        typer.echo(f"{tasks} to do again; the next sync hands them out.", err=True)
+        append_redo_requests(corpus, found)
+        print_line(f"{tasks} to repeat; the next sync assigns them.", to_stderr=True)
 
 
-def _print(found: RedoList) -> None:
-    from rich.console import Console
+def _print_redo_list(found: CampaignRedoList) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
+    console = table_console()
     if found.tasks:
-        table = Table("stage", "pair", "person", "reason", "why", title="To do again", title_justify="left")
+        table = Table("stage", "pair", "person", "reason", title="Tasks to repeat", title_justify="left")
+        table.add_column("why", max_width=WHY_WIDTH)
         for one in found.tasks:
             table.add_row(one.stage, Text(one.pair_id), Text(one.person_id), one.reason, one.sentence)
         console.print(table)
         reasons = Counter(one.reason for one in found.tasks)
         console.print(", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())))
     for rater, reason in sorted(found.excluded.items()):
-        console.print(f"Not asked again: {rater}, whom the scoring excludes. {reason}", markup=False)
+        why = EXCLUSION_SENTENCES.get(reason, f"The reason is {reason}.")
+        console.print(f"Not repeated: tasks of {rater}, whom the scoring excludes. {why}", markup=False)
     if found.spared:
-        console.print(f"Tasks of these raters that were left out: {found.spared}.")
+        console.print(f"Tasks of these raters that are not repeated: {found.spared}.")
     for sentence in found.advice:
         console.print(sentence, markup=False)

@@ -1,4 +1,4 @@
-"""`editfhf annotate status CORPUS`: how far the campaign is."""
+"""`editfhf annotate status CORPUS`: progress of a campaign."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mos.console import print_json, table_console
 from mos.errors import UserError
 
 if TYPE_CHECKING:
-    from annotation.campaign.status.rows import Status
+    from annotation.campaign.status.report import CampaignStatus
 
 
-def status(
-    corpus: Annotated[Path, typer.Argument(help="A corpus with a campaign.")],
-    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
-    watch: Annotated[
-        int | None, typer.Option("--watch", min=1, help="Go on until Ctrl-C, looking again after this many seconds.")
-    ] = None,
+def annotate_status(
+    corpus: Annotated[Path, typer.Argument(help="Corpus with a campaign.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the status as JSON on stdout.")] = False,
+    watch: Annotated[int | None, typer.Option("--watch", min=1, help="Refresh every N seconds until Ctrl-C.")] = None,
     page: Annotated[
-        Path | None, typer.Option("--page", help="HTML file to write as well; it needs no other file and no network.")
+        Path | None,
+        typer.Option("--page", help="Also write the status to this HTML file; it needs no network."),
     ] = None,
 ) -> None:
-    """Show what everybody has done and what is left, how fast, how well they agree, who is stuck, and when it ends.
+    """Show finished and open tasks of each participant, their speed and agreement, and when they will finish.
 
-    Reads what the last `sync` filed, beside a running one too, and needs no server.
+    Reads the answers of the last `sync`, also while one is running, and needs no server.
 
     Examples:
 
@@ -37,38 +37,33 @@ def status(
 
         editfhf annotate status my-corpus --json | jq .total
     """
-    from rich.console import Console
     from rich.live import Live
 
-    from annotation.commands.status_table import drawn
+    from annotation.commands.status_table import render_status_table
 
     if json and watch is not None:
-        raise UserError("Expected one of --json and --watch, got both. Run --json as often as you want.")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
+        raise UserError("Expected either --json or --watch, got both. Run --json repeatedly instead.")
+    console = table_console()
     if watch is None:
-        found = _look(corpus, page, None)
+        status = _read_status(corpus, page, None)
         if json:
-            import orjson
-
-            typer.echo(orjson.dumps(found.as_dict(), option=orjson.OPT_INDENT_2).decode())
+            print_json(status.as_dict())
         else:
-            console.print(drawn(found))
+            console.print(render_status_table(status))
         return
-    with Live(drawn(_look(corpus, page, watch)), console=console, auto_refresh=False) as live:
+    with Live(render_status_table(_read_status(corpus, page, watch)), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(watch)
-            live.update(drawn(_look(corpus, page, watch)), refresh=True)
+            live.update(render_status_table(_read_status(corpus, page, watch)), refresh=True)
 
 
-def _look(corpus: Path, page: Path | None, refresh: int | None) -> Status:
-    from annotation.campaign.status import page as status_page
-    from annotation.campaign.status.looking import look
+def _read_status(corpus: Path, page: Path | None, refresh: int | None) -> CampaignStatus:
+    from annotation.campaign.status.collect_status import read_campaign_status
+    from annotation.campaign.status.report import write_status_page
 
-    found = look(corpus, datetime.now(UTC))
+    status = read_campaign_status(corpus, datetime.now(UTC))
     if page is not None:
         if page.is_dir() or not page.absolute().parent.is_dir():
-            raise UserError(f"The page cannot be written to {page}: expected a file in a folder that is there.")
-        status_page.write(page, found, refresh)
-    return found
+            raise UserError(f"The page cannot be written to {page}: expected a file in an existing folder.")
+        write_status_page(page, status, refresh)
+    return status

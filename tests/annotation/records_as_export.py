@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from annotation import predictions
+from annotation.labelstudio.results import (
+    build_annotation_json,
+    build_task_json,
+    rating_results,
+    rationale_results,
+    regional_results,
+)
 from annotation.records import DIMENSIONS, Flag, Rating, Rationale, Region, RegionalAnnotation
 
 Task = dict[str, Any]
@@ -15,9 +21,7 @@ Submission = tuple[str, str, list[dict[str, Any]]]
 
 
 def regional_task(pair_id: str, annotations: Iterable[RegionalAnnotation], size: Size) -> Task:
-    return _task(
-        pair_id, [(one.annotator_id, one.at, predictions.regional_results(one.marks, *size)) for one in annotations]
-    )
+    return _task(pair_id, [(one.annotator_id, one.at, regional_results(one.marks, *size)) for one in annotations])
 
 
 def rationale_task(pair_id: str, statements: Iterable[Rationale], size: Size) -> Task:
@@ -51,9 +55,7 @@ def rating_task(pair_id: str, ratings: Iterable[Rating], flags: Iterable[Flag]) 
             own = (flag.annotator_id, "", {}, [])
             found.append(own)
         own[3].append(flag.region_id)
-    return _task(
-        pair_id, [(person, at, predictions.rating_results(scores, flagged)) for person, at, scores, flagged in found]
-    )
+    return _task(pair_id, [(person, at, rating_results(scores, flagged)) for person, at, scores, flagged in found])
 
 
 def _said(group: Sequence[Rationale], size: Size) -> list[dict[str, Any]]:
@@ -61,7 +63,7 @@ def _said(group: Sequence[Rationale], size: Size) -> list[dict[str, Any]]:
     for one in group:
         if one.kind is not None and one.box is not None:
             region = Region(one.region_id, one.kind, one.box, (), one.flaw_type, one.severity, one.text, ())
-            results += predictions.rationale_results([region], None, *size)
+            results += rationale_results([region], None, *size)
             continue
         values = {"rationale": ("textarea", {"text": [one.text or ""]})}
         for name, word in (("flaw_type", one.flaw_type), ("severity", one.severity)):
@@ -71,12 +73,12 @@ def _said(group: Sequence[Rationale], size: Size) -> list[dict[str, Any]]:
             {"id": one.region_id, "from_name": name, "to_name": "edited", "type": kind, "value": value}
             for name, (kind, value) in values.items()
         ]
-    return results + predictions.rationale_results([], group[0].verdict, *size)
+    return results + rationale_results([], group[0].verdict, *size)
 
 
 def _task(pair_id: str, submissions: Sequence[Submission]) -> Task:
     annotations = [
-        predictions.annotation(number, 1, 1, 0, results, at, 1.0) | {"completed_by": {"email": person}}
+        build_annotation_json(number, 1, 1, 0, results, at, 1.0) | {"completed_by": {"email": person}}
         for number, (person, at, results) in enumerate(submissions, start=1)
     ]
-    return predictions.task(1, 1, {"pair_id": pair_id}, annotations, "")
+    return build_task_json(1, 1, {"pair_id": pair_id}, annotations, "")

@@ -8,7 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from annotation.studio import Server, Studio, ensure_user, personal_token, start
+from annotation.labelstudio.accounts import create_personal_token, ensure_user
+from annotation.labelstudio.client import StudioClient
+from annotation.labelstudio.server import StudioServer, start_studio_server
 
 PASSWORD = "correct horse battery"
 
@@ -24,13 +26,13 @@ LABEL_CONFIG = """<View>
 class Live:
     """A running server; after `restart` it is another process with the same data and address."""
 
-    server: Server
+    server: StudioServer
     corpus: Path
     database_url: str | None = None
     _people: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def manager(self) -> Studio:
-        return Studio(self.server.url, self.server.api_key)
+    def manager(self) -> StudioClient:
+        return StudioClient(self.server.url, self.server.api_key)
 
     def person(self, name: str) -> tuple[str, int]:
         """The key and the id of a person, whose account is made when it is first asked for."""
@@ -38,13 +40,13 @@ class Live:
             email = f"{name}@example.org"
             with self.manager() as manager:
                 user_id = ensure_user(manager, email, PASSWORD)
-            self._people[name] = personal_token(self.server.url, email, PASSWORD), user_id
+            self._people[name] = create_personal_token(self.server.url, email, PASSWORD), user_id
         return self._people[name]
 
     def restart(self) -> None:
         """Start again, after a stop or a kill, where it was."""
         port = int(self.server.url.rpartition(":")[2])
-        self.server = start(self.server.data, port, corpus=self.corpus, database_url=self.database_url)
+        self.server = start_studio_server(self.server.data, port, corpus=self.corpus, database_url=self.database_url)
 
 
 def begin(folder: Path, database_url: str | None = None) -> Live:
@@ -52,7 +54,7 @@ def begin(folder: Path, database_url: str | None = None) -> Live:
     corpus = folder / "corpus"
     (corpus / "images").mkdir(parents=True)
     Image.new("RGB", (64, 40), "teal").save(corpus / "images" / "plain.png")
-    return Live(start(folder / "server", corpus=corpus, database_url=database_url), corpus, database_url)
+    return Live(start_studio_server(folder / "server", corpus=corpus, database_url=database_url), corpus, database_url)
 
 
 def box(region: str, x: float, label: str = "artifact") -> dict[str, Any]:

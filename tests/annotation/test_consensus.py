@@ -11,10 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.consensus import ConsensusOptions, Outcome, resolve
-from annotation.records import KINDS, Box, Disk, Flag, Mark, Place, Rationale, RegionalAnnotation, Rejection
+from annotation.consensus import PairConsensus, resolve_regions
+from annotation.records import (
+    KINDS,
+    Box,
+    Disk,
+    Flag,
+    Mark,
+    PairSubmissions,
+    Place,
+    Rationale,
+    RegionalAnnotation,
+    Rejection,
+)
+from annotation.rules import AnnotationRules
 
-OPTIONS = ConsensusOptions()
+OPTIONS = AnnotationRules()
 BOX = Box(100, 100, 200, 200)
 
 
@@ -56,15 +68,16 @@ def run(
     expert: list[RegionalAnnotation] | None = None,
     rationales: list[Rationale] | None = None,
     flags: list[Flag] | None = None,
-    options: ConsensusOptions = OPTIONS,
-) -> tuple[Outcome, list[Rejection]]:
+    options: AnnotationRules = OPTIONS,
+) -> tuple[PairConsensus, list[Rejection]]:
     rejected: list[Rejection] = []
-    outcome = resolve("p1", annotations, expert or [], rationales or [], flags or [], options, rejected.append)
+    submissions = PairSubmissions(annotations, expert or [], rationales or [], flags or [])
+    outcome = resolve_regions("p1", submissions, options, rejected.append)
     return outcome, rejected
 
 
-def statuses(outcome: Outcome) -> dict[tuple[str, str], str]:
-    return {(fate.annotation.annotator_id, fate.mark.mark_id): fate.status for fate in outcome.fates}
+def statuses(outcome: PairConsensus) -> dict[tuple[str, str], str]:
+    return {(one.annotation.annotator_id, one.mark.mark_id): one.status for one in outcome.marks}
 
 
 THREE = [from_("1", mark("a")), from_("2", mark("b", shifted(10))), from_("3", mark("c", shifted(-6)))]
@@ -86,7 +99,7 @@ def test_a_region_is_the_median_of_its_members_with_all_their_disks() -> None:
     assert region.annotators == ("1", "2", "3")
     assert region.mark_ids == ("a", "b", "c")
     assert set(statuses(outcome).values()) == {"accepted"}
-    assert {fate.region_id for fate in outcome.fates} == {region.region_id}
+    assert {mark.region_id for mark in outcome.marks} == {region.region_id}
     assert rejected == []
 
 
@@ -124,9 +137,9 @@ def test_every_two_members_overlap_not_only_neighbours_in_a_chain() -> None:
 
 
 def test_options_are_obeyed() -> None:
-    assert run(THREE[:1], options=ConsensusOptions(min_support=1))[0].regions
-    assert not run(THREE, options=ConsensusOptions(min_support=4))[0].regions
-    assert not run(THREE[:2], options=ConsensusOptions(iou=0.95))[0].regions
+    assert run(THREE[:1], options=AnnotationRules(min_support=1))[0].regions
+    assert not run(THREE, options=AnnotationRules(min_support=4))[0].regions
+    assert not run(THREE[:2], options=AnnotationRules(iou=0.95))[0].regions
 
 
 def test_regions_come_by_kind_then_from_top_to_bottom() -> None:
@@ -141,7 +154,7 @@ def test_regions_come_by_kind_then_from_top_to_bottom() -> None:
 
 
 def test_nothing_was_said() -> None:
-    assert run([]) == (Outcome((), ()), [])
+    assert run([]) == (PairConsensus((), ()), [])
 
 
 def test_the_same_record_may_be_handed_in_for_two_people() -> None:
@@ -221,6 +234,62 @@ def test_an_expert_who_sees_no_flaw_overrules_everyone() -> None:
     assert set(statuses(outcome).values()) == {"overruled"}
 
 
+def reviewed(people: list[RegionalAnnotation], **changes: Any) -> RegionalAnnotation:
+    """The expert's submission of the regions that the annotators' task shows, as a browser gives it back."""
+    shown = run(people)[0].regions
+    kept = [
+        Mark(one.region_id, one.kind, one.box, tuple(Disk(x + 1e-9, y - 1e-9) for x, y in one.disks)) for one in shown
+    ]
+    return replace(from_("9", *kept), shown_disks="all", **changes)
+
+
+LOOSE = [
+    from_("1", mark("a", Box(100, 100, 200, 200), disks=3)),
+    from_("2", mark("b", Box(100, 100, 200, 165), disks=2)),
+    from_("3", mark("c", Box(100, 100, 200, 101 + 60), disks=2), mark("alone", Box(500, 500, 600, 600))),
+]
+"""Three who agree; the box of the first overlaps the median box less than the boxes of the others."""
+
+
+@pytest.mark.parametrize("people", [THREE, LOOSE, [from_("1", mark("a", disks=5)), from_("2", mark("b", disks=5))]])
+def test_what_the_expert_leaves_stays_as_the_annotators_drew_it(people: list[RegionalAnnotation]) -> None:
+    before, _ = run(people)
+    after, rejected = run(people, [reviewed(people)])
+    assert rejected == []
+    assert [replace(one, annotators=(), mark_ids=()) for one in after.regions] == [
+        replace(one, annotators=(), mark_ids=()) for one in before.regions
+    ]
+    assert [one.annotators[:-1] for one in after.regions] == [one.annotators for one in before.regions]
+    drawn = {key: status for key, status in statuses(after).items() if key[0] != "9"}
+    assert drawn == {
+        key: "overruled" if status == "unsupported" else status for key, status in statuses(before).items()
+    }
+
+
+def test_a_disk_that_the_expert_removed_is_gone_and_one_that_was_set_is_there() -> None:
+    people = [from_("1", mark("a", disks=3)), from_("2", mark("b", disks=2))]
+    [kept] = reviewed(people).marks
+    corrected = replace(kept, disks=(*kept.disks[2:], Disk(110, 111)))
+    outcome, _ = run(people, [replace(reviewed(people), marks=(corrected,))])
+    assert outcome.regions[0].disks == (Disk(110, 111), Disk(151, 150), Disk(151, 150), Disk(152, 150))
+
+
+def test_a_box_that_the_expert_moved_far_away_is_another_region() -> None:
+    [kept] = reviewed(THREE).marks
+    outcome, _ = run(THREE, [replace(reviewed(THREE), marks=(replace(kept, box=Box(700, 700, 800, 800)),))])
+    assert outcome.regions[0].annotators == ("9",)
+    assert {status for (who, _), status in statuses(outcome).items() if who != "9"} == {"overruled"}
+
+
+def test_the_one_disk_that_earlier_versions_showed_counts_once() -> None:
+    people = [from_("1", mark("a", disks=2)), from_("2", mark("b", Box(101, 100, 201, 200), disks=2))]
+    [region] = run(people)[0].regions
+    review = from_("9", Mark(region.region_id, "artifact", region.box, (region.disks[1],)))
+    for shown, count in (("one", 4), (None, 5)):
+        outcome, _ = run(people, [replace(review, shown_disks=shown)])  # type: ignore[arg-type]
+        assert len(outcome.regions[0].disks) == count
+
+
 def test_of_all_experts_the_latest_decides() -> None:
     outcome, _ = run([], [from_("9", mark("new"), at=2), from_("8", mark("old"), at=1)])
     assert [region.region_id for region in outcome.regions] == ["new"]
@@ -236,7 +305,7 @@ def test_more_than_three_raters_discard_a_region(raters: str, kept: bool) -> Non
     outcome, rejected = run(THREE, flags=[flag(who, name) for who in raters])
     assert bool(outcome.regions) == kept
     assert set(statuses(outcome).values()) == {"accepted" if kept else "flagged"}
-    assert {fate.region_id for fate in outcome.fates} == {name}
+    assert {mark.region_id for mark in outcome.marks} == {name}
     assert [(one.what, one.reason, one.item_id) for one in rejected] == [("region", "flagged", name)] * (not kept)
 
 
@@ -380,7 +449,7 @@ def test_no_order_of_people_marks_texts_or_flags_matters(
         says(who, name, data.draw(st.sampled_from([None, "T", "U"])), at) for at, (who, name) in enumerate(pointed)
     ]
     flags = [flag(who, name) for who, name in pointed]
-    options = ConsensusOptions(max_flags=1, reviewers=2)
+    options = AnnotationRules(max_flags=1, reviewers=2)
     outcome, rejected = run(people, expert, words, flags, options)
 
     def mixed(items: list) -> list:
@@ -391,25 +460,25 @@ def test_no_order_of_people_marks_texts_or_flags_matters(
     assert other.regions == outcome.regions
     assert other_rejected == rejected
 
-    def fates(one: Outcome) -> Counter:
-        return Counter((f.annotation.annotator_id, f.annotation.at, f.mark, f.status, f.region_id) for f in one.fates)
+    def statuses_of(one: PairConsensus) -> Counter:
+        return Counter((f.annotation.annotator_id, f.annotation.at, f.mark, f.status, f.region_id) for f in one.marks)
 
-    assert fates(other) == fates(outcome)
+    assert statuses_of(other) == statuses_of(outcome)
 
 
 @settings(deadline=None)
 @given(people_of, people_of)
-def test_every_mark_has_one_fate_and_accepted_ones_a_region(
+def test_every_mark_has_one_status_and_accepted_ones_a_region(
     people: list[RegionalAnnotation], expert: list[RegionalAnnotation]
 ) -> None:
     outcome, _ = run(people, expert)
-    assert len(outcome.fates) == sum(len(one.marks) for one in [*people, *expert])
+    assert len(outcome.marks) == sum(len(one.marks) for one in [*people, *expert])
     ids = [region.region_id for region in outcome.regions]
     assert len(ids) == len(set(ids))
-    accepted = [fate for fate in outcome.fates if fate.status == "accepted"]
-    assert {fate.region_id for fate in accepted} == set(ids)
-    assert all(fate.region_id is None for fate in outcome.fates if fate.status != "accepted")
+    accepted = [mark for mark in outcome.marks if mark.status == "accepted"]
+    assert {mark.region_id for mark in accepted} == set(ids)
+    assert all(mark.region_id is None for mark in outcome.marks if mark.status != "accepted")
     for region in outcome.regions:
-        members = [fate for fate in accepted if fate.region_id == region.region_id]
-        assert sum(len(fate.mark.disks) for fate in members) == len(region.disks)
+        members = [mark for mark in accepted if mark.region_id == region.region_id]
+        assert sum(len(member.mark.disks) for member in members) == len(region.disks)
         assert len(region.annotators) >= (1 if expert else OPTIONS.min_support)

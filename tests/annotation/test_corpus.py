@@ -11,7 +11,7 @@ from annotation.corpus import Corpus
 from annotation.records import Pair, Rejection
 from mos.errors import UserError
 
-SHARED = Path(__file__).parents[2] / "../shared"
+REAL_PAIRS = Path(__file__).parents[1] / "data" / "pairs" / "pairs.jsonl"
 
 LINE = {
     "pair_id": "p1",
@@ -127,6 +127,16 @@ def test_a_pairs_own_licence_goes_before_that_of_the_corpus(root: Path, key: str
     assert pairs(root)[0][0].licence == "MIT"
 
 
+@pytest.mark.parametrize("levels", [200, 253, 255, 1_000, 2_000])
+def test_an_origin_of_very_many_levels_is_one_rejected_row(root: Path, levels: int) -> None:
+    write_pairs(root, LINE, LINE | {"pair_id": "p3"})
+    with (root / "pairs.jsonl").open("a") as lines:
+        lines.write(json.dumps(LINE | {"pair_id": "p2"})[:-1] + ', "origin": ' + "[" * levels + "]" * levels + "}\n")
+    found, [rejection] = pairs(root)
+    assert [pair.pair_id for pair in found] == ["p1", "p3"]
+    assert (rejection.row, rejection.reason) == (3, "nested_too_deeply")
+
+
 def test_origin_is_a_text_or_any_json(root: Path) -> None:
     write_pairs(root, LINE | {"origin": "a shop"}, LINE | {"pair_id": "p2", "origin": {"b": 1, "a": [2]}})
     assert [pair.origin for pair in pairs(root)[0]] == ["a shop", '{"a":[2],"b":1}']
@@ -201,6 +211,7 @@ def test_files_are_sorted_by_what_they_hold(root: Path) -> None:
         "ratings-1.csv",
         "ratings.json",
         "flags.csv",
+        "rules.yaml",
     ]
     for name in names:
         (root / "annotations" / name).write_text("[]", encoding="utf-8")
@@ -211,13 +222,14 @@ def test_files_are_sorted_by_what_they_hold(root: Path) -> None:
         "rationales": ["annotations/rationales-a.json", "annotations/rationales-b.json"],
         "ratings": ["annotations/ratings-1.csv", "annotations/ratings.json", "annotations/ratings.parquet"],
         "flags": ["annotations/flags.csv"],
+        "rules": ["annotations/rules.yaml"],
     }
     assert rejected == []
 
 
 def test_a_corpus_without_annotations_has_no_files(root: Path) -> None:
     (root / "annotations").rmdir()
-    assert files(root) == ({"regions": [], "expert": [], "rationales": [], "ratings": [], "flags": []}, [])
+    assert files(root) == ({"regions": [], "expert": [], "rationales": [], "ratings": [], "flags": [], "rules": []}, [])
 
 
 @pytest.mark.parametrize(
@@ -247,10 +259,9 @@ def test_links_stay_inside(root: Path, tmp_path_factory: pytest.TempPathFactory)
     assert [one.file[-6:-5] for one in rejected] == ["a", "c", "d", "e"]
 
 
-@pytest.mark.skipif(not (SHARED / "data/pairs/pairs.jsonl").exists(), reason="needs the shared real pairs")
 def test_real_pairs_are_read(root: Path) -> None:
-    (root / "pairs.jsonl").write_bytes((SHARED / "data/pairs/pairs.jsonl").read_bytes())
+    (root / "pairs.jsonl").write_bytes(REAL_PAIRS.read_bytes())
     found, rejected = pairs(root)
-    assert len(found) == len((root / "pairs.jsonl").read_text(encoding="utf-8").splitlines()) > 10
+    assert len(found) == len((root / "pairs.jsonl").read_text(encoding="utf-8").splitlines()) == 67
     assert rejected == []
     assert all(pair.origin and pair.licence for pair in found)

@@ -23,7 +23,7 @@ from PIL import Image, ImageFile, ImageOps, PngImagePlugin
 from annotation import images
 from annotation.images import ImageError
 
-REAL = Path(__file__).parents[2] / "../shared/data/pairs/images"
+REAL = Path(__file__).parents[2] / "examples" / "real" / "images"
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 
@@ -76,8 +76,8 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def test_a_file_of_the_corpus_is_read_as_it_is(corpus: Path) -> None:
-    assert images.resolve(corpus, "images/a.png") == (corpus / "images/a.png").resolve()
-    assert images.read(corpus, "images/a.png") == VALID["PNG"]
+    assert images.resolve_image_path(corpus, "images/a.png") == (corpus / "images/a.png").resolve()
+    assert images.read_image_bytes(corpus, "images/a.png") == VALID["PNG"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_file_of_the_corpus_is_read_as_it_is(corpus: Path) -> None:
 )
 def test_a_name_that_is_no_file_of_the_corpus_is_refused(corpus: Path, relative: str, expected: str) -> None:
     with pytest.raises(ImageError) as caught:
-        images.read(corpus, relative)
+        images.read_image_bytes(corpus, relative)
     assert caught.value.reason == expected
     assert str(corpus) not in str(caught.value)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
@@ -117,23 +117,23 @@ def test_links_may_lead_inside_the_corpus_only(corpus: Path) -> None:
     (corpus / "zero.png").symlink_to("/dev/zero")
     (corpus / "loop.png").symlink_to("loop.png")
     (corpus / "dangling.png").symlink_to("nowhere.png")
-    assert images.read(corpus, "inside.png") == VALID["PNG"]
-    assert reason(lambda: images.read(corpus, "outside.png")) == "path_leaves_corpus"
-    assert reason(lambda: images.read(corpus, "folder/secret.png")) == "path_leaves_corpus"
-    assert reason(lambda: images.read(corpus, "zero.png")) == "path_leaves_corpus"
-    assert reason(lambda: images.read(corpus, "loop.png")) == "bad_path"
-    assert reason(lambda: images.read(corpus, "dangling.png")) == "missing_file"
+    assert images.read_image_bytes(corpus, "inside.png") == VALID["PNG"]
+    assert reason(lambda: images.read_image_bytes(corpus, "outside.png")) == "path_leaves_corpus"
+    assert reason(lambda: images.read_image_bytes(corpus, "folder/secret.png")) == "path_leaves_corpus"
+    assert reason(lambda: images.read_image_bytes(corpus, "zero.png")) == "path_leaves_corpus"
+    assert reason(lambda: images.read_image_bytes(corpus, "loop.png")) == "bad_path"
+    assert reason(lambda: images.read_image_bytes(corpus, "dangling.png")) == "missing_file"
 
 
 def test_a_corpus_may_itself_be_reached_through_a_link(corpus: Path) -> None:
     (corpus.parent / "alias").symlink_to(corpus)
-    assert images.read(corpus.parent / "alias", "images/a.png") == VALID["PNG"]
+    assert images.read_image_bytes(corpus.parent / "alias", "images/a.png") == VALID["PNG"]
 
 
 @pytest.mark.timeout(10)
 def test_a_pipe_is_refused_without_waiting_for_a_writer(corpus: Path) -> None:
     os.mkfifo(corpus / "pipe.png")
-    assert reason(lambda: images.read(corpus, "pipe.png")) == "not_a_file"
+    assert reason(lambda: images.read_image_bytes(corpus, "pipe.png")) == "not_a_file"
 
 
 @pytest.mark.timeout(10)
@@ -143,27 +143,27 @@ def test_a_file_swapped_after_it_was_resolved_is_refused(
 ) -> None:
     path = corpus / "swapped.png"
     os.mkfifo(path) if swapped == "pipe" else path.symlink_to("../secret.png")
-    monkeypatch.setattr(images, "resolve", lambda root, relative: root / relative)
-    assert reason(lambda: images.read(corpus, "swapped.png")) in ("not_a_file", "bad_path")
+    monkeypatch.setattr(images, "resolve_image_path", lambda root, relative: root / relative)
+    assert reason(lambda: images.read_image_bytes(corpus, "swapped.png")) in ("not_a_file", "bad_path")
 
 
 def test_sizes_are_limited_before_and_while_reading(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = len(VALID["PNG"])
-    assert len(images.read(corpus, "images/a.png", max_bytes=size)) == size
-    assert reason(lambda: images.read(corpus, "images/a.png", max_bytes=size - 1)) == "file_too_big"
+    assert len(images.read_image_bytes(corpus, "images/a.png", max_bytes=size)) == size
+    assert reason(lambda: images.read_image_bytes(corpus, "images/a.png", max_bytes=size - 1)) == "file_too_big"
     (corpus / "empty.png").touch()
-    assert reason(lambda: images.read(corpus, "empty.png")) == "empty_file"
+    assert reason(lambda: images.read_image_bytes(corpus, "empty.png")) == "empty_file"
     status = list((corpus / "images/a.png").stat())
     status[6] = 1  # what a file says that grows while it is read
     monkeypatch.setattr(images.os, "fstat", lambda _: os.stat_result(status))
-    assert images.read(corpus, "images/a.png") == VALID["PNG"]
-    assert reason(lambda: images.read(corpus, "images/a.png", max_bytes=size - 1)) == "file_too_big"
+    assert images.read_image_bytes(corpus, "images/a.png") == VALID["PNG"]
+    assert reason(lambda: images.read_image_bytes(corpus, "images/a.png", max_bytes=size - 1)) == "file_too_big"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_refused(corpus: Path) -> None:
     (corpus / "images/a.png").chmod(0)
-    assert reason(lambda: images.read(corpus, "images/a.png")) == "unreadable_file"
+    assert reason(lambda: images.read_image_bytes(corpus, "images/a.png")) == "unreadable_file"
 
 
 def test_an_error_survives_the_way_between_processes() -> None:
@@ -177,10 +177,10 @@ def test_an_error_survives_the_way_between_processes() -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_facts_are_those_of_the_original_bytes(kind: str) -> None:
     data = VALID[kind]
-    info = images.check(data)
+    info = images.verify_image(data)
     assert (info.format, info.width, info.height, info.mode, info.size) == (kind, 64, 48, "RGB", len(data))
     assert info.sha256 == hashlib.sha256(data).hexdigest()
-    assert images.inspect(data) == info
+    assert images.inspect_image(data) == info
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_facts_are_those_of_the_original_bytes(kind: str) -> None:
 )
 def test_other_formats_are_refused_by_name(data: bytes, named: str) -> None:
     with pytest.raises(ImageError, match=named) as caught:
-        images.inspect(data)
+        images.inspect_image(data)
     assert caught.value.reason == "unknown_format"
 
 
@@ -225,28 +225,30 @@ HUGE = {
 
 
 @pytest.mark.parametrize("name", HUGE)
-@pytest.mark.parametrize("call", [images.inspect, images.check, images.decode])
+@pytest.mark.parametrize("call", [images.inspect_image, images.verify_image, images.decode_image])
 def test_a_huge_image_is_refused_by_its_header(name: str, call: Callable[[bytes], object]) -> None:
     assert reason(lambda: call(HUGE[name])) == "too_large"
 
 
 def test_the_limit_on_pixels_is_inclusive() -> None:
     for data in VALID.values():
-        images.check(data, max_pixels=64 * 48)
-        assert reason(lambda data=data: images.check(data, max_pixels=64 * 48 - 1)) == "too_large"  # type: ignore[misc]
+        images.verify_image(data, max_pixels=64 * 48)
+        assert reason(lambda data=data: images.verify_image(data, max_pixels=64 * 48 - 1)) == "too_large"  # type: ignore[misc]
 
 
 def test_an_image_without_pixels_is_refused() -> None:
-    assert reason(lambda: images.inspect(png(0, 5, b""))) == "zero_size"
-    assert reason(lambda: images.inspect(_webp_header(b"VP8 ", b"\x10\0\0\x9d\x01\x2a" + b"\0" * 12))) == "zero_size"
-    assert reason(lambda: images.inspect(_jpeg_header(0, 5))) == "broken_image"
+    assert reason(lambda: images.inspect_image(png(0, 5, b""))) == "zero_size"
+    assert (
+        reason(lambda: images.inspect_image(_webp_header(b"VP8 ", b"\x10\0\0\x9d\x01\x2a" + b"\0" * 12))) == "zero_size"
+    )
+    assert reason(lambda: images.inspect_image(_jpeg_header(0, 5))) == "broken_image"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_animations_are_refused(kind: str) -> None:
     frames = [Image.fromarray(photo()), Image.fromarray(255 - photo())]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
-    assert reason(lambda: images.inspect(data)) == "animated"
+    assert reason(lambda: images.inspect_image(data)) == "animated"
 
 
 def test_a_multi_picture_jpeg_counts_as_its_first_picture() -> None:
@@ -254,8 +256,8 @@ def test_a_multi_picture_jpeg_counts_as_its_first_picture() -> None:
     with Image.open(BytesIO(data)) as image:
         assert image.format == "MPO"
         first = np.asarray(image.convert("RGB"))
-    assert images.check(data).format == "JPEG"
-    np.testing.assert_array_equal(images.decode(data), first)
+    assert images.verify_image(data).format == "JPEG"
+    np.testing.assert_array_equal(images.decode_image(data), first)
 
 
 # --- damage ------------------------------------------------------------------------------------------------------
@@ -266,33 +268,38 @@ def test_every_truncation_is_refused(kind: str) -> None:
     data = VALID[kind]
     cuts = {*np.linspace(0, len(data) - 1, 60, dtype=int).tolist(), *range(len(data) - 20, len(data))}
     for cut in sorted(cuts):
-        assert reason(lambda cut=cut: images.check(data[:cut])) in ("broken_image", "unknown_format"), cut  # type: ignore[misc]
+        assert reason(lambda cut=cut: images.verify_image(data[:cut])) in ("broken_image", "unknown_format"), cut  # type: ignore[misc]
 
 
 def test_a_flipped_bit_in_a_png_is_refused() -> None:
     data = VALID["PNG"]
     for at in range(8, len(data), 97):
         damaged = data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
-        assert reason(lambda damaged=damaged: images.check(damaged)) in ("broken_image", "too_large"), at  # type: ignore[misc]
+        assert reason(lambda damaged=damaged: images.verify_image(damaged)) in ("broken_image", "too_large"), at  # type: ignore[misc]
 
 
 def test_compressed_bombs_are_refused_or_ignored() -> None:
     rows = (b"\0" + b"x" * 12) * 4
     bomb = zlib.compress(bytes(200 * 2**20), 9)  # 200 MB in 200 kB
-    assert reason(lambda: images.check(png(4, 4, rows, chunk(b"iCCP", b"icc\0\0" + bomb)))) == "broken_image"
-    assert reason(lambda: images.check(png(4, 4, rows, chunk(b"zTXt", b"Comment\0\0" + bomb)))) == "broken_image"
-    pixels = images.decode(png(4, 4, rows + bytes(50 * 2**20)))  # rows that the header does not speak of
+    assert reason(lambda: images.verify_image(png(4, 4, rows, chunk(b"iCCP", b"icc\0\0" + bomb)))) == "bad_metadata"
+    assert reason(lambda: images.verify_image(png(4, 4, rows, chunk(b"zTXt", b"Comment\0\0" + bomb)))) == "bad_metadata"
+    pixels = images.decode_image(png(4, 4, rows + bytes(50 * 2**20)))  # rows that the header does not speak of
     assert pixels.shape == (4, 4, 3)
 
 
 def test_nothing_is_decoded_while_truncated_images_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    for call in (images.check, images.decode, images.inspect):
+    for call in (images.verify_image, images.decode_image, images.inspect_image):
         assert reason(lambda call=call: call(VALID["JPEG"])) == "truncated_images_allowed"  # type: ignore[misc]
 
 
 def only_image_errors(data: bytes) -> None:
-    calls = (images.inspect, images.check, images.decode, partial(images.thumbnail, max_side=16))
+    calls = (
+        images.inspect_image,
+        images.verify_image,
+        images.decode_image,
+        partial(images.decode_thumbnail, max_side=16),
+    )
     for call in calls:
         try:
             call(data, max_pixels=2**16)
@@ -333,7 +340,7 @@ def shown(data: bytes) -> np.ndarray:
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])  # browsers ignore the orientation of a WebP
 @pytest.mark.parametrize("orientation", range(10))  # 0 and 9 are not orientations
 def test_images_appear_as_displayed(kind: str, orientation: int) -> None:
     from datasets import Image as ImageFeature
@@ -341,51 +348,32 @@ def test_images_appear_as_displayed(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(photo(), kind, exif=exif)
-    info = images.inspect(data)
-    pixels = images.decode(data)
+    info = images.inspect_image(data)
+    pixels = images.decode_image(data)
     np.testing.assert_array_equal(pixels, shown(data))
     assert (info.height, info.width) == pixels.shape[:2]
     displayed = ImageFeature().decode_example({"bytes": data, "path": None})
     assert (info.width, info.height) == displayed.size
 
 
-@pytest.mark.parametrize("name", [b"eXIf", b"iTXt", b"tEXt"])
-@pytest.mark.parametrize("behind", [False, True])
-def test_an_orientation_is_found_wherever_a_png_keeps_it(name: bytes, behind: bool) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    raw = exif.tobytes().removeprefix(b"Exif\0\0")
-    text = b"\nexif\n%8d\n" % (len(raw) + 6) + (b"Exif\0\0" + raw).hex().encode() + b"\n"
-    payload = {
-        b"eXIf": raw,
-        b"iTXt": b'XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation="6"/>',
-        b"tEXt": b"Raw profile type exif\0" + text,
-    }[name]
-    plain = encoded(photo(), "PNG")
-    at = 33 if not behind else len(plain) - 12
-    data = plain[:at] + chunk(name, payload) + plain[at:]
-    assert (images.inspect(data).width, images.inspect(data).height) == (48, 64)
-    assert images.check(data) == images.inspect(data)
-    np.testing.assert_array_equal(images.decode(data), shown(data))
-
-
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0", b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0II*\0\xff"]
 )
-def test_a_broken_exif_block_counts_as_upright(exif: bytes) -> None:
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_broken_exif_block_of_a_jpeg_counts_as_upright(exif: bytes) -> None:
     segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
     data = VALID["JPEG"][:2] + segment + VALID["JPEG"][2:]
-    assert (images.check(data).width, images.check(data).height) == (64, 48)
-    np.testing.assert_array_equal(images.decode(data), images.decode(VALID["JPEG"]))
+    assert (images.verify_image(data).width, images.verify_image(data).height) == (64, 48)
+    np.testing.assert_array_equal(images.decode_image(data), images.decode_image(VALID["JPEG"]))
 
 
 def test_transparency_is_laid_on_white() -> None:
     rgba = np.dstack([photo(), np.linspace(0, 255, 48 * 64).reshape(48, 64).astype(np.uint8)])
     alpha = rgba[..., 3:] / 255
     expected = rgba[..., :3] * alpha + 255 * (1 - alpha)
-    np.testing.assert_allclose(images.decode(encoded(rgba, "PNG")), expected, atol=1)
+    np.testing.assert_allclose(images.decode_image(encoded(rgba, "PNG")), expected, atol=1)
     grey = Image.fromarray(rgba).convert("LA")
-    assert (images.decode(encoded(grey, "PNG"))[0, 0] == 255).all()
+    assert (images.decode_image(encoded(grey, "PNG"))[0, 0] == 255).all()
 
 
 def test_a_transparent_palette_entry_is_white() -> None:
@@ -393,43 +381,42 @@ def test_a_transparent_palette_entry_is_white() -> None:
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putpixel((1, 0), 1)
     for transparency in (0, b"\x00\xff"):
-        pixels = images.decode(encoded(image, "PNG", transparency=transparency))
+        pixels = images.decode_image(encoded(image, "PNG", transparency=transparency))
         assert pixels.tolist() == [[[255, 255, 255], [40, 50, 60]]]
 
 
 def test_sixteen_bits_keep_their_high_byte() -> None:
     values = np.array([[0x0000, 0x12FF, 0x8000, 0xFFFF]], np.uint16)
-    grey = images.decode(encoded(Image.fromarray(values), "PNG"))
+    grey = images.decode_image(encoded(Image.fromarray(values), "PNG"))
     assert grey[0, :, 0].tolist() == [0x00, 0x12, 0x80, 0xFF]
     rows = b"\0" + np.repeat(values, 3).astype(">u2").tobytes()
-    colour = images.decode(png(4, 1, rows, depth=16))
+    colour = images.decode_image(png(4, 1, rows, depth=16))
     np.testing.assert_array_equal(colour, grey)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK"])
 def test_other_modes_become_rgb_as_pillow_does(mode: str) -> None:
     data = encoded(Image.fromarray(photo()).convert(mode), "JPEG" if mode == "CMYK" else "PNG")
-    assert images.check(data).mode == mode
-    np.testing.assert_array_equal(images.decode(data), shown(data))
+    assert images.verify_image(data).mode == mode
+    np.testing.assert_array_equal(images.decode_image(data), shown(data))
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(("kind", "orientation"), [("PNG", 1), ("PNG", 6), ("JPEG", 1), ("JPEG", 6), ("WEBP", 1)])
 def test_thumbnails_are_small_upright_copies(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(photo(600, 901), kind, exif=exif)
-    small = images.thumbnail(data, max_side=150)
+    small = images.decode_thumbnail(data, max_side=150)
     assert small.shape == ((100, 150, 3) if orientation == 1 else (150, 100, 3))
-    full = Image.fromarray(images.decode(data)).resize(small.shape[1::-1], Image.Resampling.LANCZOS)
+    full = Image.fromarray(images.decode_image(data)).resize(small.shape[1::-1], Image.Resampling.LANCZOS)
     assert np.abs(small.astype(int) - np.asarray(full)).mean() < 3
-    assert images.thumbnail(data, max_side=5000).shape == images.decode(data).shape
-    assert images.thumbnail(data, max_side=1).shape == (1, 1, 3)
+    assert images.decode_thumbnail(data, max_side=5000).shape == images.decode_image(data).shape
+    assert images.decode_thumbnail(data, max_side=1).shape == (1, 1, 3)
 
 
 def test_a_thumbnail_needs_at_least_one_pixel() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        images.thumbnail(VALID["PNG"], max_side=0)
+        images.decode_thumbnail(VALID["PNG"], max_side=0)
 
 
 def test_threads_may_share_the_reader() -> None:
@@ -437,7 +424,7 @@ def test_threads_may_share_the_reader() -> None:
 
     def work(data: bytes) -> int:
         start.wait(5)
-        return sum(int(images.decode(data).sum()) + images.check(data).width for _ in range(20))
+        return sum(int(images.decode_image(data).sum()) + images.verify_image(data).width for _ in range(20))
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(work, [VALID["JPEG"]] * 4))) == 1
@@ -448,14 +435,13 @@ def test_text_chunks_do_not_make_the_header_decode(monkeypatch: pytest.MonkeyPat
     text.add_text("Software", "eXIf and XML:com.adobe.xmp are only words here")
     data = encoded(photo(), "PNG", pnginfo=text)
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda _: pytest.fail("a header needs no pixels"))
-    assert images.inspect(data).width == 64
+    assert images.inspect_image(data).width == 64
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs the shared real pairs")
 def test_real_pairs_pass() -> None:
     files = sorted(REAL.iterdir())
-    assert len(files) > 60
+    assert len(files) > 30
     for path in files:
-        data = images.read(REAL, path.name)
-        info = images.check(data)
-        assert images.decode(data).shape == (info.height, info.width, 3)
+        data = images.read_image_bytes(REAL, path.name)
+        info = images.verify_image(data)
+        assert images.decode_image(data).shape == (info.height, info.width, 3)

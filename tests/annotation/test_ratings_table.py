@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from annotation import predictions
-from annotation.ratings_table import read
+from annotation.labelstudio.results import (
+    build_annotation_json,
+    build_task_json,
+    rating_results,
+    rationale_results,
+    regional_results,
+)
+from annotation.ratings_table import read_export_table
 from annotation.records import DIMENSIONS, Box, Disk, Mark
 from mos.cli import app
 from mos.errors import UserError
@@ -30,10 +36,10 @@ def _scores(number: int, who: int) -> dict[str, float]:
 
 def _task(number: int, scores: dict[int, dict[str, float]]) -> dict[str, Any]:
     annotations = [
-        predictions.annotation(100 * number + who, number, 1, who, predictions.rating_results(given, []), AT, 9.0)
+        build_annotation_json(100 * number + who, number, 1, who, rating_results(given, []), AT, 9.0)
         for who, given in scores.items()
     ]
-    return predictions.task(number, 1, {"pair_id": f"p{number}"}, annotations, AT)
+    return build_task_json(number, 1, {"pair_id": f"p{number}"}, annotations, AT)
 
 
 def written(tmp_path: Path, tasks: object) -> Path:
@@ -47,7 +53,7 @@ def run(*words: object) -> Any:
 
 
 def test_every_number_of_every_annotator_is_a_row(tmp_path: Path) -> None:
-    table, problems = read(written(tmp_path, export()))
+    table, problems = read_export_table(written(tmp_path, export()))
     assert problems == []
     assert table.column_names == ["item", "rater", "dimension", "score", "rated_at", "row"]
     assert table.to_pylist() == [
@@ -61,7 +67,7 @@ def test_every_number_of_every_annotator_is_a_row(tmp_path: Path) -> None:
 def test_a_skipped_task_is_neither_a_rating_nor_a_problem(tmp_path: Path) -> None:
     tasks = export()
     tasks[1]["annotations"][2]["was_cancelled"] = True
-    table, problems = read(written(tmp_path, tasks))
+    table, problems = read_export_table(written(tmp_path, tasks))
     assert problems == []
     assert len(table) == 4 * 4 * 3 - 3
 
@@ -69,11 +75,11 @@ def test_a_skipped_task_is_neither_a_rating_nor_a_problem(tmp_path: Path) -> Non
 def test_what_was_used_after_a_repair_and_flags_on_regions_are_no_problems(tmp_path: Path) -> None:
     tasks = export()
     tasks[0]["annotations"][0] |= {"updated_at": "yesterday", "created_at": None}
-    odd = predictions.rating_results({}, ["a-1"])[0] | {"value": {"choices": "a-1"}}
+    odd = rating_results({}, ["a-1"])[0] | {"value": {"choices": "a-1"}}
     tasks[0]["annotations"][1]["result"].append(odd)
     path = written(tmp_path, tasks)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    table, problems = read(path)
+    table, problems = read_export_table(path)
     assert (len(table), problems) == (4 * 4 * 3, [])
     assert table["rated_at"].to_pylist()[:3] == ["", "", ""]
 
@@ -96,8 +102,8 @@ def _no_pair(tasks: list[dict[str, Any]]) -> None:
 
 def _other_stage(tasks: list[dict[str, Any]]) -> None:
     mark = Mark("b", "artifact", Box(1, 1, 9, 9), (Disk(5, 5),), "face", "minor", None)
-    tasks[0]["annotations"][0]["result"] = predictions.rationale_results([], "agree", 96, 80)
-    tasks[0]["annotations"][1]["result"] += predictions.regional_results([mark], 96, 80)
+    tasks[0]["annotations"][0]["result"] = rationale_results([], "agree", 96, 80)
+    tasks[0]["annotations"][1]["result"] += regional_results([mark], 96, 80)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,7 @@ def _other_stage(tasks: list[dict[str, Any]]) -> None:
 def test_what_cannot_be_used_is_told_with_its_task(tmp_path: Path, spoil: Any, lost: int, problems: Any) -> None:
     tasks = export()
     spoil(tasks)
-    table, found = read(written(tmp_path, tasks))
+    table, found = read_export_table(written(tmp_path, tasks))
     assert len(table) == 4 * 4 * 3 - lost
     assert [(problem.row, problem.reason) for problem in found] == problems
     assert all(problem.message.endswith((".", "read")) for problem in found)
@@ -123,7 +129,7 @@ def test_what_cannot_be_used_is_told_with_its_task(tmp_path: Path, spoil: Any, l
 def test_a_file_that_breaks_off_keeps_what_was_before_it(tmp_path: Path) -> None:
     path = written(tmp_path, export())
     path.write_text(path.read_text()[:-300])
-    table, problems = read(path)
+    table, problems = read_export_table(path)
     assert set(table["item"].to_pylist()) == {"p0", "p1", "p2"}
     assert [(problem.row, problem.reason) for problem in problems] == [(4, "broken_json")]
 
@@ -135,7 +141,7 @@ def test_a_file_that_breaks_off_keeps_what_was_before_it(tmp_path: Path) -> None
         (b"[]", "found none"),
         (b"pair_id,annotator_id,score\np,a,3\n", "Not a JSON export"),
         (b"PAR1\x00\xff", "Expected UTF-8"),
-        (b'{"item": ["p0"], "score": [3]}', "the pair's id"),
+        (b'{"item": ["p0"], "score": [3]}', "the id of the pair"),
         (json.dumps([_task(0, {})]).encode(), "found none"),
     ],
 )
@@ -143,7 +149,7 @@ def test_a_file_without_a_rating_is_one_sentence(tmp_path: Path, content: bytes,
     path = tmp_path / "export.json"
     path.write_bytes(content)
     with pytest.raises(UserError, match="expected a Label Studio export with ratings") as raised:
-        read(path)
+        read_export_table(path)
     assert said in str(raised.value)
     assert str(path) in str(raised.value)
 
@@ -151,7 +157,7 @@ def test_a_file_without_a_rating_is_one_sentence(tmp_path: Path, content: bytes,
 @pytest.mark.parametrize("name", ["nowhere.json", "."])
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="cannot be read"):
-        read(tmp_path / name)
+        read_export_table(tmp_path / name)
 
 
 @pytest.mark.parametrize("method", ["paper", "mos", "bt500", "p910"])
@@ -182,18 +188,40 @@ def test_bad_rows_of_an_export_stop_a_command_unless_they_are_set_aside(tmp_path
     assert [(line["row"], line["reason"]) for line in lines] == [(3, "bad_number"), (2, "out_of_scale")]
 
 
-def test_a_second_submission_is_a_duplicate_until_it_is_said_which_counts(tmp_path: Path) -> None:
+def _again(score: float, at: str) -> dict[str, Any]:
+    """Another submission of the first rater about the first pair."""
+    again: dict[str, Any] = _task(0, {11: dict.fromkeys(DIMENSIONS, score)})["annotations"][0]
+    return again | {"id": 999, "created_at": at, "updated_at": at}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize(
+    ("at", "counts"),
+    [("2025-01-01T00:00:00.000000Z", None), (AT, 5.0), ("2026-03-01T00:00:00.000000Z", 5.0)],
+)
+def test_of_two_submissions_the_latest_counts_without_an_option(
+    tmp_path: Path, apart: bool, at: str, counts: float | None
+) -> None:
+    """In one task or in two of the same pair; at equal times the later in the file."""
     tasks = export()
-    tasks[0]["annotations"].append({**_task(0, {11: dict.fromkeys(DIMENSIONS, 5.0)})["annotations"][0], "id": 999})
-    path = written(tmp_path, tasks)
-    done = run("score", path, "--scale", 1, 5, "--method", "mos")
-    assert isinstance(done.exception, UserError)
-    assert "--duplicates" in str(done.exception)
-    words = ("--scale", 1, 5, "--method", "mos", "--duplicates", "last", "--json")
-    made = json.loads(run("score", path, *words).stdout)
+    if apart:
+        tasks.append(build_task_json(9, 1, {"pair_id": "p0"}, [_again(5.0, at)], at))
+    else:
+        tasks[0]["annotations"].append(_again(5.0, at))
+    made = json.loads(run("score", written(tmp_path, tasks), "--scale", 1, 5, "--method", "mos", "--json").stdout)
     found = {(row["item"], row["dimension"]): row["mos"] for row in made["scores"]}
-    rest = [_scores(0, who)["perceptual_quality"] for who in PEOPLE[1:]]
-    assert found["p0", "perceptual_quality"] == pytest.approx((5.0 + sum(rest)) / 4)
+    first, *rest = (_scores(0, who)["perceptual_quality"] for who in PEOPLE)
+    assert found["p0", "perceptual_quality"] == pytest.approx(((first if counts is None else counts) + sum(rest)) / 4)
+
+
+def test_an_error_about_a_row_with_several_ratings_says_it_once(tmp_path: Path) -> None:
+    tasks = export()
+    tasks.append(build_task_json(9, 1, {"pair_id": "p0"}, [_again(5.0, AT)], AT))
+    done = run("score", written(tmp_path, tasks), "--scale", 1, 5, "--duplicates", "error")
+    assert isinstance(done.exception, UserError)
+    assert "1 row is invalid: row 5: " in str(done.exception)
+    assert str(done.exception).count("the same rater rated this item in this dimension before (row 1)") == 1
+    assert "--duplicates" in str(done.exception)
 
 
 def test_columns_of_an_export_have_their_names(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.rationales import agreement, most_common_latest, most_common_listed
+from annotation.rationales import compute_text_agreement, most_common_latest, most_common_listed
 from annotation.records import Place, Rationale
 
 
@@ -41,7 +41,7 @@ def says(who: str, text: str | None, at: int, flaw: str | None = None, severity:
     ],
 )
 def test_where_the_reviewers_stand(statements: list, text: str | None, agreeing: int, final: bool) -> None:
-    stand = agreement([says(who, said, at) for at, (who, said) in enumerate(statements)], 3)
+    stand = compute_text_agreement([says(who, said, at) for at, (who, said) in enumerate(statements)], 3)
     assert (stand.agreeing, stand.final) == (agreeing, final)
     if text is not None or not final:
         assert stand.text == text
@@ -54,18 +54,18 @@ def test_flaw_type_and_severity_are_those_of_the_people_who_agree() -> None:
         says("c", "T2", 3, "hand_foot", "minor"),
         says("d", "T2", 4, "body"),
     ]
-    stand = agreement(statements, 3)
+    stand = compute_text_agreement(statements, 3)
     assert (stand.flaw_type, stand.severity) == ("body", "minor")
 
 
 def test_of_equally_common_ones_the_latest() -> None:
-    stand = agreement([says("a", "T", 1, "face"), says("b", "T", 2, "body"), says("c", None, 3)], 3)
+    stand = compute_text_agreement([says("a", "T", 1, "face"), says("b", "T", 2, "body"), says("c", None, 3)], 3)
     assert stand.flaw_type == "body"
 
 
 def test_latest_is_by_the_time_of_the_statement_that_counts() -> None:
     statements = [says("a", "T", 1, "face"), says("b", "T", 2, "body"), says("a", "T", 3, "face")]
-    assert agreement(statements, 2).flaw_type == "face"
+    assert compute_text_agreement(statements, 2).flaw_type == "face"
 
 
 @given(
@@ -76,7 +76,7 @@ def test_latest_is_by_the_time_of_the_statement_that_counts() -> None:
 def test_the_order_in_which_statements_are_handed_in_does_not_matter(case: tuple) -> None:
     rows, order = case
     statements = [says(who, text, at) for at, (who, text) in enumerate(rows)]
-    assert agreement([statements[index] for index in order], 3) == agreement(statements, 3)
+    assert compute_text_agreement([statements[index] for index in order], 3) == compute_text_agreement(statements, 3)
 
 
 def test_words() -> None:

@@ -6,15 +6,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from annotation.flaws import flaw_types
 from annotation.records import DIMENSIONS, KINDS, SEVERITIES
-from annotation.text import MAX_ID, MAX_TEXT
+from annotation.taxonomy import list_flaw_types
+from annotation.text import MAX_ID_LENGTH, MAX_TEXT_LENGTH
 
 SIZES = st.tuples(st.integers(1, 12_000), st.integers(1, 12_000))
 NAMES = st.one_of(
     st.sampled_from(["b1", "b2", "b1-d0", "b2-d0", "d1", "verdict", "no_flaw"]),
     st.text(min_size=1, max_size=4),
-    st.sampled_from(["é" * MAX_ID, "x" * (MAX_ID - 1), "<img src=x>", "{{x}}", "א\u202e", "e\u0301"]),
+    st.sampled_from(["é" * MAX_ID_LENGTH, "x" * (MAX_ID_LENGTH - 1), "<img src=x>", "{{x}}", "א\u202e", "e\u0301"]),
 )
 PIECES = st.sampled_from(
     [
@@ -36,13 +36,14 @@ PIECES = st.sampled_from(
 TEXTS = st.one_of(
     st.lists(PIECES, max_size=6).map("".join),
     st.text(max_size=20),
-    st.sampled_from(["\u0958" * (MAX_TEXT // 2), "\u0958" * (MAX_TEXT - 1), "x" * (MAX_TEXT + 1)]),
+    st.sampled_from(["\u0958" * (MAX_TEXT_LENGTH // 2), "\u0958" * (MAX_TEXT_LENGTH - 1), "x" * (MAX_TEXT_LENGTH + 1)]),
 )
 PER_CENT = st.one_of(
     st.floats(0, 100), st.integers(0, 100), st.floats(-20, 120), st.sampled_from([0, 100, 1 / 3, 100 / 3])
 )
 # Sides of a millionth of the picture and more: what no eye sees is not drawn.
-SIDE = st.one_of(st.floats(1e-4, 100), st.sampled_from([0, -1, float("inf"), None, "3"]))
+# Nor are negative sides: a box flipped over the edge of the image may leave such a sliver of itself.
+SIDE = st.one_of(st.floats(1e-4, 100), st.sampled_from([0, -0.0, float("inf"), None, "3"]))
 TIMES = st.one_of(
     st.sampled_from(
         ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678901+05:30", "2026-01-02 03:04", "yesterday", None, 7]
@@ -85,7 +86,7 @@ def flawed(draw: st.DrawFn, name: str, size: tuple[int, int]) -> list[dict[str, 
     place |= {"rotation": mostly(draw, 0, st.just(12)), "rectanglelabels": [kind]}
     results = [item(name, "box", "rectanglelabels", place, size), *said(draw, name, kind)]
     for number in range(draw(st.integers(0, 3))):
-        own = mostly(draw, f"{name}-{draw(st.sampled_from('dk'))}{number}"[-MAX_ID:], NAMES)
+        own = mostly(draw, f"{name}-{draw(st.sampled_from('dk'))}{number}"[-MAX_ID_LENGTH:], NAMES)
         related = draw(st.booleans())
         inside = x + draw(st.floats(0, 1)) * w, y + draw(st.floats(0, 1)) * h
         px, py = inside if not related else (draw(PER_CENT), draw(PER_CENT))
@@ -105,7 +106,7 @@ def point(draw: st.DrawFn, name: str, kind: str, x: Any, y: Any, size: tuple[int
 
 def said(draw: st.DrawFn, name: str, kind: Any) -> list[dict[str, Any]]:
     """Some of what can be said of a box."""
-    flaw = mostly(draw, draw(st.sampled_from(flaw_types(kind))), st.just("no such flaw"))
+    flaw = mostly(draw, draw(st.sampled_from(list_flaw_types(kind))), st.just("no such flaw"))
     everything = [
         item(name, "flaw_type", "choices", {"choices": [flaw]}),
         item(name, "severity", "choices", {"choices": [draw(st.sampled_from([*SEVERITIES, "?"]))]}),

@@ -1,1 +1,1 @@
-"""Pairs whose answer is known: candidates qualify on them, and hidden among the tasks they watch over quality."""
+"""Gold, which is pairs with known answers: candidates qualify on them, and hidden ones check the quality."""

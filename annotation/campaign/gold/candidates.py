@@ -1,29 +1,45 @@
-"""The qualification on its way: where every candidate stands, and which tasks they get next.
+"""Qualification of candidates: the status of each, their next tasks, and requests to qualify again.
 
-Candidates are the people with the role `candidate`, and whoever was asked to qualify again.  Everybody else is taken as
-qualified: the manager says so by the role.
+Candidates are the participants with the role `candidate`, and those who were asked to qualify again.  All others count
+as qualified: the manager decides that by their roles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from annotation.campaign.answers import NOTHING, Work
-from annotation.campaign.gold.pairs import Gold, GoldPair, asked
-from annotation.campaign.gold.qualification import Answer, Standing, standing
-from annotation.campaign.gold.requalify import Since
-from annotation.campaign.options import Options
-from annotation.campaign.people import Person
-from annotation.campaign.tasks import TaskKey, TaskSpec
-from annotation.predictions import no_flaw_results, rating_results, regional_results
+from annotation.campaign.gold.qualification import CandidateStatus, candidate_status
+from annotation.campaign.gold_file import judged_parts
+from annotation.campaign.model import (
+    NO_WORK,
+    CampaignRecord,
+    GoldPair,
+    GoldSet,
+    PairAnswer,
+    PairWork,
+    RequalifyRequest,
+    TaskKey,
+    TaskSpec,
+)
+from annotation.campaign.options import CAMPAIGN_FOLDER, CampaignOptions
+from annotation.campaign.people import Participant
+from annotation.campaign.state_files import note_requalify_request
+from annotation.campaign.studio_tasks import TRAINING_NOTICE
+from annotation.labelstudio.results import no_flaw_results, rating_results, regional_results
+from mos.errors import UserError
 
-START = Since(0, "")
-TRAINING = "Training: the answer is filled in. Compare it with what you see, add what is left open, and submit it."
+NEVER_REQUALIFIED = RequalifyRequest(0, "")
 
 
-def candidates(options: Options, since: Mapping[str, Since]) -> list[Person]:
-    """Everybody who has to qualify before they work; nobody where the campaign has no qualification."""
+TRAINING_NOTE = "Training: the answer is filled in. Compare it with the images, add what is missing, and submit it."
+
+
+def list_candidates(options: CampaignOptions, since: Mapping[str, RequalifyRequest]) -> list[Participant]:
+    """Participants who must qualify before they work; none when the campaign has no qualification."""
     if options.qualification is None:
         return []
     return [
@@ -33,91 +49,146 @@ def candidates(options: Options, since: Mapping[str, Since]) -> list[Person]:
     ]
 
 
-def standings(
-    options: Options, gold: Gold, work: Mapping[str, Work], since: Mapping[str, Since]
-) -> dict[str, Standing]:
-    """Where every candidate stands, by person_id; `work` is what was said of the gold pairs, by pair_id.
+def candidate_statuses(
+    options: CampaignOptions, gold: GoldSet, work: Mapping[str, PairWork], since: Mapping[str, RequalifyRequest]
+) -> dict[str, CandidateStatus]:
+    """How far each candidate is, by person_id; `work` is the work on the gold pairs, by pair_id.
 
-    Without any gold they wait for it.
+    Without gold, candidates wait in training.
     """
     rules = options.qualification
     if rules is None:
         return {}
     found = {}
-    for person in candidates(options, since):
+    for person in list_candidates(options, since):
         if not gold.sets:
-            found[person.person_id] = Standing(person.person_id, "training", None, ())
+            found[person.person_id] = CandidateStatus(person.person_id, "training", None, ())
             continue
-        regions, scores = asked(person.roles)
+        regions, scores = judged_parts(person.roles)
         sets = [[task for one in part if (task := one.task(regions, scores))] for part in gold.sets]
-        given = _given(person.person_id, work)
-        found[person.person_id] = standing(
+        given = _qualification_answers(person.person_id, work)
+        found[person.person_id] = candidate_status(
             person.person_id,
             [one.pair.pair_id for one in gold.training],
             given.keys(),
             sets,
             dict.fromkeys(range(len(sets)), given),
             rules,
-            since.get(person.person_id, START).attempt,
+            since.get(person.person_id, NEVER_REQUALIFIED).attempt,
         )
     return found
 
 
-def ready(options: Options, found: Mapping[str, Standing]) -> frozenset[str]:
-    """Who may be given work: active people who passed, or of whom no qualification is asked."""
+def find_ready_people(options: CampaignOptions, found: Mapping[str, CandidateStatus]) -> frozenset[str]:
+    """Ids of participants who may get tasks: active ones who passed, or who need no qualification."""
     active = (person.person_id for person in options.people if person.active)
     return frozenset(name for name in active if name not in found or found[name].phase == "passed")
 
 
-def lessons(
-    gold: Gold, work: Mapping[str, Work], found: Mapping[str, Standing], existing: Collection[TaskKey]
+def iter_qualification_tasks(
+    gold: GoldSet, work: Mapping[str, PairWork], found: Mapping[str, CandidateStatus], existing: Collection[TaskKey]
 ) -> Iterator[TaskSpec]:
-    """The tasks of the qualification that should exist and do not, by person; training in the order of the file.
+    """Yield the missing tasks of the qualification, by person; training tasks in the order of `gold.jsonl`.
 
-    Training shows its answer; a gold task shows nothing.
+    A training task shows its answer; a gold task does not.  Both say that the next task may take a minute: candidates
+    take the end of the first set for the end of their work.
     """
     shown = {one.pair.pair_id for one in gold.training}
     for person_id, place in sorted(found.items()):
         for pair_id in place.todo:
-            spoiled = work.get(pair_id, NOTHING).spoiled
+            spoiled = work.get(pair_id, NO_WORK).spoiled
             number = sum((key.stage, key.person_id) == ("qualification", person_id) for key in spoiled)
             key = TaskKey("qualification", pair_id, person_id, number)
             if key not in existing:
-                yield _training(key, gold.lessons[pair_id]) if pair_id in shown else TaskSpec(key, {"lesson": ""})
+                spec = (
+                    _make_training_task(key, gold.lessons[pair_id])
+                    if pair_id in shown
+                    else TaskSpec(key, {"lesson": ""})
+                )
+                yield replace(spec, data=spec.data | {"notice": TRAINING_NOTICE})
 
 
-def _given(person_id: str, work: Mapping[str, Work]) -> dict[str, Answer]:
-    """What a candidate answered in the qualification, by pair; of several answers to a pair the latest."""
-    found: dict[str, Answer] = {}
-    for pair_id, own in work.items():
-        said = [one for one in own.answered if (one.stage, one.person_id) == ("qualification", person_id)]
-        if said:
-            last = max(said, key=lambda one: (one.round, one.at))
-            found[pair_id] = Answer(last.marks, last.scores)
-    return found
+def _qualification_answers(person_id: str, work: Mapping[str, PairWork]) -> dict[str, PairAnswer]:
+    """A candidate's answers in the qualification, by pair_id; of several answers to a pair the latest."""
+    answers: dict[str, PairAnswer] = {}
+    for pair_id, pair_work in work.items():
+        own = [one for one in pair_work.answered if (one.stage, one.person_id) == ("qualification", person_id)]
+        if own:
+            last = max(own, key=lambda answer: (answer.round, answer.at))
+            answers[pair_id] = PairAnswer(last.marks, last.scores)
+    return answers
 
 
-def _training(key: TaskKey, one: GoldPair) -> TaskSpec:
+def _make_training_task(key: TaskKey, one: GoldPair) -> TaskSpec:
     marks, scores = one.truth.marks, one.truth.scores
     results: list[dict[str, Any]] = []
     if marks is not None:
         results += regional_results(marks, *one.size) if marks else no_flaw_results()
     results += rating_results({str(name): score for name, score in scores.items()}, [])
-    return TaskSpec(key, {"lesson": _lesson(one)}, ({"model_version": "answer", "result": results},))
+    return TaskSpec(key, {"lesson": _lesson_text(one)}, ({"model_version": "answer", "result": results},))
 
 
-def _lesson(one: GoldPair) -> str:
-    """What whoever trains reads: the explanation, what is wrong with every region, and the scores."""
-    lines = [TRAINING, one.explanation]
+def _lesson_text(one: GoldPair) -> str:
+    """The text of a training task: the explanation, a line for every region, and the scores."""
+    lines = [TRAINING_NOTE, one.explanation]
     for mark in one.truth.marks or ():
         words = (mark.kind, *((word or "").replace("_", " ") for word in (mark.flaw_type, mark.severity)))
         lines.append(": ".join(filter(None, (", ".join(filter(None, words)), mark.rationale))))
     if one.truth.marks == ():
         lines.append("No flaw at all.")
-    lines.append(_scores(one.truth.scores))
+    lines.append(_scores_text(one.truth.scores))
     return "\n".join(filter(None, lines))
 
 
-def _scores(scores: Mapping[Any, float]) -> str:
-    said: Sequence[str] = [f"{name.replace('_', ' ')} {score:g}" for name, score in scores.items()]
-    return f"Scores: {', '.join(said)}." if said else ""
+def _scores_text(scores: Mapping[Any, float]) -> str:
+    texts: Sequence[str] = [f"{name.replace('_', ' ')} {score:g}" for name, score in scores.items()]
+    return f"Scores: {', '.join(texts)}." if texts else ""
+
+
+def request_requalification(corpus: Path, record: CampaignRecord, person_id: str, now: datetime) -> RequalifyRequest:
+    """Ask a participant to qualify again, on gold that they have not seen.
+
+    Parameters
+    ----------
+    corpus
+        Folder of the corpus; the request is appended to `campaign/requalify.jsonl`.
+    record
+        Record of the campaign.
+    person_id
+        The participant.
+    now
+        Time of the request, with a time zone (UTC).
+
+    Returns
+    -------
+    RequalifyRequest
+        The first attempt that counts from now on, and the time.
+
+    Raises
+    ------
+    UserError
+        The participant is unknown or inactive, is qualifying already, or has seen all gold; or the campaign has no
+        qualification.
+    """
+    person = next((one for one in record.options.people if one.person_id == person_id), None)
+    if person is None or not person.active:
+        raise UserError(
+            f"Expected an active person of the campaign, got {person_id!r}. Check 'people' in campaign.yaml."
+        )
+    if record.options.qualification is None:
+        raise UserError("The campaign has no qualification. Add 'qualification: {}' to its campaign.yaml.")
+    found = candidate_statuses(record.options, record.gold, record.gold_work, record.since).get(person_id)
+    attempt = 0
+    if found is not None:
+        if found.phase in ("training", "gold"):
+            raise UserError(f"{person_id} is qualifying already ({found.phase}): {len(found.todo)} tasks are open.")
+        attempt = record.since.get(person_id, NEVER_REQUALIFIED).attempt if found.attempt is None else found.attempt + 1
+    sets = record.gold.sets[attempt : attempt + 1]
+    if not any(one.task(*judged_parts(person.roles)) for part in sets for one in part):
+        raise UserError(
+            f"{person_id} has seen all gold. Add lines of attempt {attempt} to gold.jsonl, with the marks or scores by "
+            "which their roles are judged."
+        )
+    since = RequalifyRequest(attempt, now.isoformat(timespec="microseconds").replace("+00:00", "Z"))
+    note_requalify_request(corpus / CAMPAIGN_FOLDER, person_id, since)
+    return since

@@ -1,1 +1,1 @@
-"""Which tasks should exist now, and whose they are: pure functions of what was said so far."""
+"""Plan which tasks should exist now, and for whom: pure functions of the record."""

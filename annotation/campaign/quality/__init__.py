@@ -1,1 +1,1 @@
-"""How well people agree, and which answers should be given again."""
+"""Agreement of participants, and tasks that should be done again."""

@@ -1,1 +1,1 @@
-"""How far a campaign is: who did how much, how fast, how well people agree, who is stuck, and when it ends."""
+"""The status of a campaign: progress, pace and agreement of each participant, who is stuck, and the estimated end."""

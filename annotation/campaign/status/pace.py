@@ -1,20 +1,20 @@
-"""How fast somebody works, breaks left out, and when what is left would be done at the pace of the last days."""
+"""How fast people work, without their breaks, and when the open tasks would be done at the pace of the last days."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 
-DAY = timedelta(days=1)
-FARTHEST = 36_500.0
-"""Days from now beyond which an end is as good as unknown."""
+ONE_DAY = timedelta(days=1)
+MAX_FORECAST_DAYS = 36_500.0
+"""Days from now beyond which an end counts as unknown."""
 
 
-class Pace(NamedTuple):
+class WorkPace(NamedTuple):
     """Tasks a day, and the interval in which the true number lies; `low` may be 0 or less."""
 
     low: float
@@ -22,69 +22,60 @@ class Pace(NamedTuple):
     high: float
 
 
-class End(NamedTuple):
-    """When work would end, and between which moments; None where that is unknown."""
+class EstimatedEnd(NamedTuple):
+    """When work would end, with an interval; None where unknown."""
 
     earliest: datetime | None
     at: datetime | None
     latest: datetime | None
 
 
-UNKNOWN = End(None, None, None)
-
-
-def moment_of(text: str) -> datetime | None:
-    """An ISO time in UTC, which it is taken for without a zone; None for a text that is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
+UNKNOWN_END = EstimatedEnd(None, None, None)
 
 
 def worked_seconds(
     moments: Sequence[datetime], lead_times: Sequence[float | None], longest: timedelta
 ) -> list[float | None]:
-    """Seconds of work behind each of one person's submissions, which come in the order of their `moments`.
+    """Seconds of work behind each of one person's submissions, in the order of their `moments`.
 
-    The time since the submission before, which has loading and thinking in it.  After a break, which is more than
-    `longest`, and at the very beginning it is the time on the task, at most `longest`: a task may stay open over night.
-    Where that is unknown it is the median of the others; None where nothing is known.
+    It is the time since the previous submission, loading and thinking included.  For the first one, and after a break
+    of more than `longest`, it is the time on the task, at most `longest`, as a task may stay open over night.  Where
+    that is unknown it is the median of the others; None when nothing is known.
     """
     most = longest.total_seconds()
-    found: list[float | None] = []
+    worked: list[float | None] = []
     for index, (moment, lead_time) in enumerate(zip(moments, lead_times, strict=True)):
         gap = (moment - moments[index - 1]).total_seconds() if index else math.inf
         if gap <= most:
-            found.append(gap)
+            worked.append(gap)
         else:
-            found.append(min(lead_time, most) if lead_time is not None and is_time(lead_time) else None)
-    known = [seconds for seconds in found if seconds is not None]
+            worked.append(min(lead_time, most) if lead_time is not None and is_valid_lead_time(lead_time) else None)
+    known = [seconds for seconds in worked if seconds is not None]
     usual = float(np.median(known)) if known else None
-    return [usual if seconds is None else seconds for seconds in found]
+    return [usual if seconds is None else seconds for seconds in worked]
 
 
-def is_time(seconds: float) -> bool:
-    """Whether a time on a task can be one: imported work says 0."""
+def is_valid_lead_time(seconds: float) -> bool:
+    """Whether a lead_time is a possible time on a task: imported work has 0."""
     return 0 < seconds < math.inf
 
 
-def pace(done: Iterable[datetime], begun: datetime, now: datetime, days: int, level: float) -> Pace | None:
-    """Tasks a day over the last `days` periods of 24 hours before `now`, of those that lie wholly after `begun`.
+def estimate_pace(done: Iterable[datetime], begun: datetime, now: datetime, days: int, level: float) -> WorkPace | None:
+    """Tasks a day over the last `days` periods of 24 hours before `now` that lie wholly after `begun`.
 
-    Periods without work count: nights and free days are part of the pace, and seven of them have one of each.  The
-    interval at confidence `level` is that of the mean of the periods by Student's t, their variance no less than that
-    of a Poisson process (with a single period: exactly that, and the normal quantile).  None before the first period
-    is over, and where nothing was done in any.
+    Periods without work count, because nights and free days are part of the pace.  The interval at confidence `level`
+    is that of the mean of the periods by Student's t, with a variance of at least that of a Poisson process (with a
+    single period: exactly that, and the normal quantile).  None before the first period is over, and when no task was
+    done in any period.
     """
     from scipy.special import ndtri, stdtrit
 
-    periods = min(days, int((now - begun) / DAY))
+    periods = min(days, int((now - begun) / ONE_DAY))
     if periods < 1:
         return None
     counts = np.zeros(periods)
     for moment in done:
-        period = int((now - min(moment, now)) / DAY)
+        period = int((now - min(moment, now)) / ONE_DAY)
         if period < periods:
             counts[period] += 1
     mean = float(counts.mean())
@@ -94,22 +85,24 @@ def pace(done: Iterable[datetime], begun: datetime, now: datetime, days: int, le
     share = (1 + level) / 2
     quantile = float(stdtrit(periods - 1, share) if periods > 1 else ndtri(share))
     half = quantile * math.sqrt(variance / periods)
-    return Pace(mean - half, mean, mean + half)
+    return WorkPace(mean - half, mean, mean + half)
 
 
-def end_of(left: int, speed: Pace | None, now: datetime) -> End:
-    """When `left` tasks are done at a pace."""
+def estimate_end(left: int, speed: WorkPace | None, now: datetime) -> EstimatedEnd:
+    """When `left` tasks will be done at a pace."""
     if speed is None:
-        return UNKNOWN
-    return End(_after(now, left, speed.high), _after(now, left, speed.middle), _after(now, left, speed.low))
+        return UNKNOWN_END
+    return EstimatedEnd(
+        _end_at_rate(now, left, speed.high), _end_at_rate(now, left, speed.middle), _end_at_rate(now, left, speed.low)
+    )
 
 
-def last_of(ends: Sequence[End]) -> End:
-    """When all of these have ended; unknown where one of them is."""
-    return End(*(None if None in moments else max(moments) for moments in zip(*ends, strict=True)))
+def latest_end(ends: Sequence[EstimatedEnd]) -> EstimatedEnd:
+    """When all of these will have ended; unknown when one of them is."""
+    return EstimatedEnd(*(None if None in moments else max(moments) for moments in zip(*ends, strict=True)))
 
 
-def _after(now: datetime, left: int, a_day: float) -> datetime | None:
-    if a_day <= 0 or left / a_day > FARTHEST:
+def _end_at_rate(now: datetime, left: int, a_day: float) -> datetime | None:
+    if a_day <= 0 or left / a_day > MAX_FORECAST_DAYS:
         return None
     return now + timedelta(days=left / a_day)

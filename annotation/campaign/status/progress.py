@@ -1,35 +1,46 @@
-"""Figures of a campaign on its way: of every person in every stage, and of every stage."""
+"""Progress of a campaign: figures of every person in every stage, and of every stage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from annotation.campaign.status.pace import UNKNOWN, End, end_of, is_time, last_of, moment_of, pace, worked_seconds
-from annotation.campaign.status.rows import Row, ordered
+from annotation.campaign.status.agreement import AgreementByPerson, AgreementShare
+from annotation.campaign.status.pace import (
+    EstimatedEnd,
+    estimate_end,
+    estimate_pace,
+    is_valid_lead_time,
+    latest_end,
+    worked_seconds,
+)
+from annotation.campaign.status.report import StatusRow, sort_status_rows
+from mos.times import parse_utc_time
 
-HOUR = 3600.0
+SECONDS_PER_HOUR = 3600.0
 
 
 class ProgressOptions(BaseModel):
-    """What counts as a break, as stuck, and as now."""
+    """When there was a break, when a person is stuck, and over how many days the pace is measured."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    days: int = Field(7, ge=1, le=365, description="Days before now that say how fast people are.")
-    break_minutes: float = Field(15, gt=0, description="Time between two submissions above which there was a break.")
-    least_tasks: int = Field(3, ge=1, description="Tasks in these days without which the speed is unknown.")
-    stuck_hours: float = Field(48, gt=0, description="Hours without a submission after which waiting work is stuck.")
+    days: int = Field(7, ge=1, le=365, description="Days before now over which the pace is measured.")
+    break_minutes: float = Field(15, gt=0, description="Time between two submissions that counts as a break.")
+    least_tasks: int = Field(3, ge=1, description="Fewest tasks in these days from which the pace is known.")
+    stuck_hours: float = Field(
+        48, gt=0, description="Hours without a submission after which a person with open tasks is stuck."
+    )
     level: float = Field(0.8, gt=0, lt=1, description="Level of the interval of the estimated end.")
 
 
-class Assigned(NamedTuple):
-    """A task that a person has: `since` is the ISO time at which they could begin, "" when unknown."""
+class AssignedTask(NamedTuple):
+    """A task of a person; `since` is the ISO time from which they could begin, "" when unknown."""
 
     stage: str
     person_id: str
@@ -38,11 +49,11 @@ class Assigned(NamedTuple):
     round: int = 0
 
 
-class Submitted(NamedTuple):
+class SubmittedAnswer(NamedTuple):
     """An answer to a task, or a change of it.
 
-    person_id: whose task it is; at: ISO time, "" when unknown; lead_time: seconds on the task, None when unknown
-    counts: False for what was set aside
+    person_id: owner of the task; at: ISO time, "" when unknown; lead_time: seconds on the task, None when unknown
+    counts: False when it was rejected
     """
 
     stage: str
@@ -58,11 +69,11 @@ class Submitted(NamedTuple):
 class PersonProgress:
     """One person in one stage: assigned = done + left + set_aside.
 
-    set_aside: tasks in which something was submitted and nothing counts; what comes instead is another task
-    median_seconds: time on a task, of all that are done; per_hour: tasks in an hour of work over the last days
-    agreement: as it was given; last_seen: last submission in any stage
-    stuck: hours without any submission while work is waiting, once they are too many; None before
-    end: when what is left is done at the pace of the last days; None when nothing is left
+    set_aside: tasks with submissions of which none counts; another task replaces such a task
+    median_seconds: time on a finished task; per_hour: tasks in an hour of work over the last days
+    agreement: as given to `compute_progress`; last_seen: last submission in any stage
+    stuck: hours without a submission while tasks are open, once they are too many; None before
+    end: when the open tasks are done at the pace of the last days; None without open tasks
     """
 
     stage: str
@@ -73,20 +84,20 @@ class PersonProgress:
     set_aside: int
     median_seconds: float | None
     per_hour: float | None
-    agreement: float | None
+    agreement: AgreementShare | None
     last_seen: datetime | None
     stuck: float | None
-    end: End | None
+    end: EstimatedEnd | None
 
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
     """One stage; see `PersonProgress`.
 
-    to_come: tasks that do not exist yet; stuck: how many people are; last_seen: of anybody in this stage
-    per_hour: tasks in an hour of one person's work; agreement: mean over people, weighted by what they did
-    end: the latest end of its people, for nobody does another's tasks, and no earlier than the pace of all together
-    allows with what is to come; unknown while it is for one of them
+    to_come: tasks that do not exist yet; stuck: number of stuck people; last_seen: last submission in this stage
+    per_hour: tasks in an hour of one person's work
+    end: the latest end of its people, and not before the pace of all together allows for the tasks to come; unknown
+        while it is unknown for one of them
     """
 
     stage: str
@@ -97,41 +108,52 @@ class StageProgress:
     to_come: int
     median_seconds: float | None
     per_hour: float | None
-    agreement: float | None
     last_seen: datetime | None
     stuck: int
-    end: End | None
+    end: EstimatedEnd | None
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a campaign stands at `now`; stages in the order of the work, people by stage and id."""
+class CampaignProgress:
+    """Progress of a campaign at `now`; stages in their order, people by stage and id."""
 
     now: datetime
     stages: tuple[StageProgress, ...]
     people: tuple[PersonProgress, ...]
 
 
-def progress(
-    assigned: Iterable[Assigned],
-    submitted: Iterable[Submitted],
+def compute_progress(
+    assigned: Iterable[AssignedTask],
+    submitted: Iterable[SubmittedAnswer],
     now: datetime,
     options: ProgressOptions,
-    agreement: Mapping[tuple[str, str], float] | None = None,
+    agreement: AgreementByPerson | None = None,
     to_come: Mapping[str, int] | None = None,
-) -> Progress:
-    """The figures at `now` (with a zone); no order of the records matters.
+) -> CampaignProgress:
+    """Compute the progress of a campaign; the order of the input does not matter.
 
-    What was submitted to a task that is no longer assigned counts as assigned too.  `agreement` is by stage and
-    person, `to_come` by stage: tasks that are not handed out yet.
+    Parameters
+    ----------
+    assigned
+        Tasks that exist or should exist.
+    submitted
+        Every version of every answer; its task counts as assigned too.
+    now
+        Present time, with a time zone.
+    options
+        Limits for breaks and stuck work.
+    agreement
+        Agreement by stage and person.
+    to_come
+        Number of tasks that do not exist yet, by stage.
     """
-    work = _gathered(assigned, submitted, timedelta(minutes=options.break_minutes))
+    work = _group_work(assigned, submitted, timedelta(minutes=options.break_minutes))
     expected = to_come or {}
-    people = [_person(own, now, options, (agreement or {}).get((own.stage, own.person_id))) for own in work]
+    people = [_person_progress(own, now, options, (agreement or {}).get((own.stage, own.person_id))) for own in work]
     names = {own.stage for own in work} | expected.keys()
-    order = [row.stage for row in ordered(Row(stage, "", 0, 0) for stage in names)]
+    order = [row.stage for row in sort_status_rows(StatusRow(stage, "", 0, 0) for stage in names)]
     stages = [
-        _stage(
+        _stage_progress(
             stage,
             [own for own in work if own.stage == stage],
             [one for one in people if one.stage == stage],
@@ -142,39 +164,28 @@ def progress(
         for stage in order
     ]
     people.sort(key=lambda one: (order.index(one.stage), one.person_id))
-    return Progress(now, tuple(stages), tuple(people))
+    return CampaignProgress(now, tuple(stages), tuple(people))
 
 
-def status_rows(found: Progress) -> list[Row]:
-    """The people as the rows of a status, by stage and id."""
+def make_status_rows(progress: CampaignProgress) -> list[StatusRow]:
+    """The people as rows of a status, by stage and id."""
     return [
-        Row(
+        StatusRow(
             one.stage,
             one.person_id,
             one.done,
             one.done + one.left,
             one.per_hour,
-            one.agreement,
-            _phrase(one.stuck),
+            one.agreement.share if one.agreement else None,
+            _format_stuck(one.stuck),
             one.end.at.date().isoformat() if one.end and one.end.at else None,
+            compared=one.agreement.compared if one.agreement else 0,
         )
-        for one in found.people
+        for one in progress.people
     ]
 
 
-def table(found: Progress) -> list[dict[str, Any]]:
-    """Each stage (its person is None) and the people in it, as rows of JSON values; times in UTC, None for unknown.
-
-    `stuck` is a phrase for a person and a number of people for a stage.
-    """
-    rows = []
-    for stage in found.stages:
-        rows.append(_values(stage, None, stage.to_come, stage.stuck))
-        rows += [_values(one, one.person_id, 0, _phrase(one.stuck)) for one in found.people if one.stage == stage.stage]
-    return rows
-
-
-class _Answer(NamedTuple):
+class _TimedAnswer(NamedTuple):
     """A submission; worked: seconds of work behind it."""
 
     task: tuple[str, int]
@@ -185,65 +196,67 @@ class _Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """What one person has in one stage: tasks with the time since which they wait, and answers in their order."""
+class _PersonWork:
+    """One person's work in one stage: tasks with the time from which they are open, and answers in order."""
 
     stage: str
     person_id: str
     tasks: Mapping[tuple[str, int], datetime | None]
-    answers: Sequence[_Answer]
+    answers: Sequence[_TimedAnswer]
     last_seen: datetime | None
 
-    def done(self) -> dict[tuple[str, int], _Answer]:
-        """The first answer that counts of every task."""
-        first: dict[tuple[str, int], _Answer] = {}
+    def done(self) -> dict[tuple[str, int], _TimedAnswer]:
+        """The first answer to each task that counts."""
+        first: dict[tuple[str, int], _TimedAnswer] = {}
         for answer in self.answers:
             if answer.counts:
                 first.setdefault(answer.task, answer)
         return first
 
     def moments(self) -> list[datetime]:
-        """When each task was done, where that is known."""
+        """Times at which tasks were done, where known."""
         return [answer.at for answer in self.done().values() if answer.at is not None]
 
     def times(self) -> list[float]:
-        """Seconds on each task that is done, as its latest answer says."""
+        """Seconds on each finished task, from its latest answer."""
         latest = {answer.task: answer.lead_time for answer in self.answers if answer.counts}
-        return [seconds for seconds in latest.values() if seconds is not None and is_time(seconds)]
+        return [seconds for seconds in latest.values() if seconds is not None and is_valid_lead_time(seconds)]
 
     def begun(self) -> datetime | None:
-        """When there first was something to do."""
+        """When the person could first begin."""
         return min([*(since for since in self.tasks.values() if since is not None), *self.moments()], default=None)
 
 
-def _gathered(assigned: Iterable[Assigned], submitted: Iterable[Submitted], longest: timedelta) -> list[_Work]:
+def _group_work(
+    assigned: Iterable[AssignedTask], submitted: Iterable[SubmittedAnswer], longest: timedelta
+) -> list[_PersonWork]:
     tasks: dict[tuple[str, str], dict[tuple[str, int], datetime | None]] = {}
     for one in sorted(assigned):
         own = tasks.setdefault((one.stage, one.person_id), {})
         if own.get((one.pair_id, one.round)) is None:
-            own[one.pair_id, one.round] = moment_of(one.since)
-    by_person: dict[str, list[tuple[Submitted, datetime | None]]] = {}
+            own[one.pair_id, one.round] = parse_utc_time(one.since)
+    by_person: dict[str, list[tuple[SubmittedAnswer, datetime | None]]] = {}
     for answer in submitted:
         tasks.setdefault((answer.stage, answer.person_id), {}).setdefault((answer.pair_id, answer.round), None)
-        by_person.setdefault(answer.person_id, []).append((answer, moment_of(answer.at)))
-    answers: dict[tuple[str, str], list[_Answer]] = {}
+        by_person.setdefault(answer.person_id, []).append((answer, parse_utc_time(answer.at)))
+    answers: dict[tuple[str, str], list[_TimedAnswer]] = {}
     last_seen: dict[str, datetime] = {}
     for person_id, given in by_person.items():
-        given.sort(key=_order)
+        given.sort(key=_submission_order)
         timed = [(answer, at) for answer, at in given if at is not None]
         times = [at for _, at in timed]
         worked = iter(worked_seconds(times, [answer.lead_time for answer, _ in timed], longest))
         if times:
             last_seen[person_id] = times[-1]
         for answer, at in given:
-            entry = _Answer(
+            entry = _TimedAnswer(
                 (answer.pair_id, answer.round), answer.counts, at, answer.lead_time, next(worked) if at else None
             )
             answers.setdefault((answer.stage, person_id), []).append(entry)
-    return [_Work(*key, tasks[key], answers.get(key, ()), last_seen.get(key[1])) for key in sorted(tasks)]
+    return [_PersonWork(*key, tasks[key], answers.get(key, ()), last_seen.get(key[1])) for key in sorted(tasks)]
 
 
-def _order(given: tuple[Submitted, datetime | None]) -> tuple[object, ...]:
+def _submission_order(given: tuple[SubmittedAnswer, datetime | None]) -> tuple[object, ...]:
     """By time, those without one first; lead times break ties, unknown ones first."""
     answer, at = given
     when = at.timestamp() if at else float("-inf")
@@ -251,12 +264,14 @@ def _order(given: tuple[Submitted, datetime | None]) -> tuple[object, ...]:
     return when, answer.stage, answer.pair_id, answer.round, answer.counts, lead_time
 
 
-def _person(work: _Work, now: datetime, options: ProgressOptions, agreement: float | None) -> PersonProgress:
+def _person_progress(
+    work: _PersonWork, now: datetime, options: ProgressOptions, agreement: AgreementShare | None
+) -> PersonProgress:
     done = work.done()
     spoiled = {answer.task for answer in work.answers} - done.keys()
     left = work.tasks.keys() - done.keys() - spoiled
     times, begun = work.times(), work.begun()
-    speed = pace(work.moments(), begun, now, options.days, options.level) if begun else None
+    speed = estimate_pace(work.moments(), begun, now, options.days, options.level) if begun else None
     return PersonProgress(
         work.stage,
         work.person_id,
@@ -265,17 +280,17 @@ def _person(work: _Work, now: datetime, options: ProgressOptions, agreement: flo
         len(left),
         len(spoiled),
         median(times) if times else None,
-        _per_hour([work], now, options),
+        _tasks_per_hour([work], now, options),
         agreement,
         work.last_seen,
-        _stuck(work, left, now, options),
-        end_of(len(left), speed, now) if left else None,
+        _stuck_hours(work, left, now, options),
+        estimate_end(len(left), speed, now) if left else None,
     )
 
 
-def _stage(
+def _stage_progress(
     stage: str,
-    work: Sequence[_Work],
+    work: Sequence[_PersonWork],
     people: Sequence[PersonProgress],
     to_come: int,
     now: datetime,
@@ -286,10 +301,9 @@ def _stage(
     begun = min((since for own in work if (since := own.begun()) is not None), default=None)
     if to_come:
         moments = [at for own in work for at in own.moments()]
-        speed = pace(moments, begun, now, options.days, options.level) if begun else None
-        ends.append(end_of(left + to_come, speed, now))
+        speed = estimate_pace(moments, begun, now, options.days, options.level) if begun else None
+        ends.append(estimate_end(left + to_come, speed, now))
     times = [seconds for own in work for seconds in own.times()]
-    judged = [(one.agreement, one.done) for one in people if one.agreement is not None and one.done]
     return StageProgress(
         stage,
         sum(one.assigned for one in people),
@@ -298,62 +312,36 @@ def _stage(
         sum(one.set_aside for one in people),
         to_come,
         median(times) if times else None,
-        _per_hour(work, now, options),
-        sum(value * done for value, done in judged) / sum(done for _, done in judged) if judged else None,
+        _tasks_per_hour(work, now, options),
         max((answer.at for own in work for answer in own.answers if answer.at is not None), default=None),
         sum(one.stuck is not None for one in people),
-        last_of(ends) if ends else None,
+        latest_end(ends) if ends else None,
     )
 
 
-def _per_hour(work: Sequence[_Work], now: datetime, options: ProgressOptions) -> float | None:
-    """Tasks that were done in the last days, in an hour of the work that went into all submissions of these days."""
+def _tasks_per_hour(work: Sequence[_PersonWork], now: datetime, options: ProgressOptions) -> float | None:
+    """Finished tasks of the last days per hour of work on all submissions of these days."""
     start = now - timedelta(days=options.days)
     tasks = sum(at >= start for own in work for at in own.moments())
     hours = sum(
         answer.worked or 0.0 for own in work for answer in own.answers if answer.at is not None and answer.at >= start
     )
-    return tasks / (hours / HOUR) if tasks >= options.least_tasks and hours > 0 else None
+    return tasks / (hours / SECONDS_PER_HOUR) if tasks >= options.least_tasks and hours > 0 else None
 
 
-def _stuck(work: _Work, left: Iterable[tuple[str, int]], now: datetime, options: ProgressOptions) -> float | None:
+def _stuck_hours(
+    work: _PersonWork, left: Iterable[tuple[str, int]], now: datetime, options: ProgressOptions
+) -> float | None:
     tasks = list(left)
     waiting = min((since for task in tasks if (since := work.tasks[task]) is not None), default=None)
     known = [moment for moment in (waiting, work.last_seen) if moment is not None]
     if not tasks or not known:
         return None
-    hours = (now - max(known)).total_seconds() / HOUR
+    hours = (now - max(known)).total_seconds() / SECONDS_PER_HOUR
     return hours if hours >= options.stuck_hours else None
 
 
-def _phrase(hours: float | None) -> str | None:
+def _format_stuck(hours: float | None) -> str | None:
     if hours is None:
         return None
     return f"nothing for {hours:.0f} hours" if hours < 72 else f"nothing for {hours / 24:.0f} days"
-
-
-def _values(
-    one: PersonProgress | StageProgress, person_id: str | None, to_come: int, stuck: str | int | None
-) -> dict[str, Any]:
-    end = one.end or UNKNOWN
-    return {
-        "stage": one.stage,
-        "person": person_id,
-        "assigned": one.assigned,
-        "done": one.done,
-        "left": one.left,
-        "to_come": to_come,
-        "set_aside": one.set_aside,
-        "median_seconds": one.median_seconds,
-        "per_hour": one.per_hour,
-        "agreement": one.agreement,
-        "last_seen": _text(one.last_seen),
-        "stuck": stuck,
-        "earliest": _text(end.earliest),
-        "ends": _text(end.at),
-        "latest": _text(end.latest),
-    }
-
-
-def _text(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None

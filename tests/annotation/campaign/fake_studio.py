@@ -10,9 +10,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from annotation.studio.client import Project, Task, User
-from annotation.studio.connection import NotReady
-from annotation.studio.unreadable import UNREADABLE
+from annotation.labelstudio.client import StudioProject, StudioUser
+from annotation.labelstudio.connection import UNREADABLE_KEY, StudioUnavailableError
+from annotation.labelstudio.read_tasks import StudioTask
 
 MANAGER = 1
 
@@ -33,19 +33,24 @@ class FakeStudio:
 
     `kill_at` is the number of the call, counted from 1, at which the caller is killed: before the server obeyed, or
     after it when `late`.  Chunks of imports are calls of their own.  `garbled` are the ids of projects, tasks and
-    annotations (which are all different here) that it cannot show.
+    annotations (which are all different here) that it cannot show.  The next `lose` imports are stored without
+    predictions.  `drafts` are the ids of tasks that somebody began, and `uncounted` those of answers that the server
+    stored when it was killed, before it counted them.
     """
 
     def __init__(self, emails: Iterable[str], chunk: int = 3) -> None:
-        self.accounts = [User(MANAGER, "manager@localhost")]
-        self.accounts += [User(number, email) for number, email in enumerate(emails, start=2)]
-        self.made: list[Project] = []
-        self.held: dict[int, list[Task]] = {}
+        self.accounts = [StudioUser(MANAGER, "manager@localhost")]
+        self.accounts += [StudioUser(number, email) for number, email in enumerate(emails, start=2)]
+        self.made: list[StudioProject] = []
+        self.held: dict[int, list[StudioTask]] = {}
         self.storages: dict[int, str] = {}
         self.calls = 0
         self.kill_at = 0
         self.late = False
         self.garbled: set[int] = set()
+        self.lose = 0
+        self.drafts: set[int] = set()
+        self.uncounted: set[int] = set()
         self._chunk = chunk
         self._ids = count(1)
         self._moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,23 +69,23 @@ class FakeStudio:
         self._moment += timedelta(seconds=1)
         return self._moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    def whoami(self) -> User:
+    def whoami(self) -> StudioUser:
         return self._call(lambda: self.accounts[0])
 
-    def users(self) -> list[User]:
+    def users(self) -> list[StudioUser]:
         return self._call(lambda: list(self.accounts))
 
-    def projects(self) -> Iterator[Project]:
+    def projects(self) -> Iterator[StudioProject]:
         yield from self._call(
             lambda: [replace(project, task_count=len(self.held[project.project_id])) for project in self.made]
         )
 
     def create_project(
         self, title: str, description: str, label_config: str, instruction: str = "", allow_empty: bool = True
-    ) -> Project:
-        def obey() -> Project:
+    ) -> StudioProject:
+        def obey() -> StudioProject:
             assert 3 <= len(title) <= 50
-            project = Project(next(self._ids), title, description, label_config)
+            project = StudioProject(next(self._ids), title, description, label_config)
             self.made.append(project)
             self.held[project.project_id] = []
             return project
@@ -96,7 +101,7 @@ class FakeStudio:
 
         self._call(obey)
 
-    def serve_pictures(self, project_id: int, folder: Path) -> None:
+    def serve_images(self, project_id: int, folder: Path) -> None:
         self._call(lambda: self.storages.update({project_id: str(folder)}))
 
     def import_tasks(self, project_id: int, tasks: Iterable[Mapping[str, Any]]) -> list[int]:
@@ -106,8 +111,11 @@ class FakeStudio:
             ids += self._call(lambda part=rest[start : start + self._chunk]: self._imported(project_id, part))
         return ids
 
-    def _imported(self, project_id: int, part: list[Task]) -> list[int]:
+    def _imported(self, project_id: int, part: list[StudioTask]) -> list[int]:
         made = [task | {"id": next(self._ids), "annotations": [], "updated_at": self.clock()} for task in part]
+        if self.lose:
+            self.lose -= 1
+            made = [task | {"predictions": []} for task in made]
         self.held[project_id] += made
         return [task["id"] for task in made]
 
@@ -115,33 +123,34 @@ class FakeStudio:
         def obey() -> bool:
             found = [task for task in self.held[project_id] if task["id"] == task_id]
             self._show(project_id, found)
-            begun = any(task["annotations"] for task in found)
+            begun = any(task["annotations"] or task["id"] in self.drafts for task in found)
             if not begun:
                 self.held[project_id] = [task for task in self.held[project_id] if task["id"] != task_id]
             return not begun
 
         return self._call(obey)
 
-    def _show(self, project_id: int, tasks: Collection[Task] = ()) -> None:
+    def _show(self, project_id: int, tasks: Collection[StudioTask] = ()) -> None:
         parts = [task["id"] for task in tasks] + [one["id"] for task in tasks for one in task["annotations"]]
         if not self.garbled.isdisjoint([project_id, *parts]):
-            raise NotReady("The server answers 500.")
+            raise StudioUnavailableError("The server answers 500.")
 
-    def tasks(self, project_id: int, since: str | None = None) -> Iterator[Task]:
+    def tasks(self, project_id: int, since: str | None = None) -> Iterator[StudioTask]:
         found = self._call(lambda: deepcopy(self.held[project_id]))
         changed = [task for task in found if since is None or task["updated_at"] >= since]
         self._show(project_id, changed)
         yield from changed
 
-    def outline(self, project_id: int) -> Iterator[Task]:
+    def outline(self, project_id: int) -> Iterator[StudioTask]:
         self._show(project_id)
         for task in self._call(lambda: deepcopy(self.held[project_id])):
-            skipped = sum(one["was_cancelled"] for one in task["annotations"])
-            counts = {"total_annotations": len(task["annotations"]) - skipped, "cancelled_annotations": skipped}
-            shown = {"data": task["data"]} if task["id"] not in self.garbled else {UNREADABLE: True}
+            counted = [one for one in task["annotations"] if one["id"] not in self.uncounted]
+            skipped = sum(one["was_cancelled"] for one in counted)
+            counts = {"total_annotations": len(counted) - skipped, "cancelled_annotations": skipped}
+            shown = {"data": task["data"]} if task["id"] not in self.garbled else {UNREADABLE_KEY: True}
             yield {name: task[name] for name in ("id", "updated_at")} | shown | counts
 
-    def tasks_of(self, project_id: int, ids: Iterable[int]) -> Iterator[Task]:
+    def tasks_of(self, project_id: int, ids: Iterable[int]) -> Iterator[StudioTask]:
         wanted = set(ids)
         found = self._call(lambda: deepcopy(self.held[project_id])) if wanted else []
         for task in found:
@@ -150,16 +159,16 @@ class FakeStudio:
                 for one in task["annotations"]:
                     if one["id"] in self.garbled:
                         del one["result"]
-                        one[UNREADABLE] = True
+                        one[UNREADABLE_KEY] = True
                 yield task
 
     # What people do, which is no call of the campaign's.
 
-    def everything(self) -> list[Task]:
+    def everything(self) -> list[StudioTask]:
         """Every task, by id."""
         return sorted((task for tasks in self.held.values() for task in tasks), key=lambda task: task["id"])
 
-    def task(self, key: str) -> Task:
+    def task(self, key: str) -> StudioTask:
         """The one task with a key."""
         [found] = [task for task in self.everything() if task["data"].get("key") == key]
         return found
@@ -168,7 +177,9 @@ class FakeStudio:
         """The keys of all tasks, in order."""
         return sorted(task["data"].get("key", "") for task in self.everything())
 
-    def submit(self, task: Task, user_id: int, result: list[dict[str, Any]], at: str | None = None) -> dict[str, Any]:
+    def submit(
+        self, task: StudioTask, user_id: int, result: list[dict[str, Any]], at: str | None = None
+    ) -> dict[str, Any]:
         """Somebody submits an annotation; it."""
         at = at or self.clock()
         times = {"created_at": at, "updated_at": at}
@@ -178,12 +189,18 @@ class FakeStudio:
         task["updated_at"] = self.clock()
         return annotation
 
-    def edit(self, task: Task, annotation: dict[str, Any], user_id: int, result: list[dict[str, Any]]) -> None:
+    def submit_and_die(self, task: StudioTask, user_id: int, result: list[dict[str, Any]]) -> None:
+        """Somebody submits an annotation, and the server is killed before it notes the change of the task."""
+        changed = task["updated_at"]
+        self.uncounted.add(self.submit(task, user_id, result)["id"])
+        task["updated_at"] = changed
+
+    def edit(self, task: StudioTask, annotation: dict[str, Any], user_id: int, result: list[dict[str, Any]]) -> None:
         """Somebody changes an annotation."""
         annotation |= {"result": result, "updated_by": user_id, "updated_at": self.clock()}
         task["updated_at"] = self.clock()
 
-    def delete(self, task: Task, annotation: dict[str, Any]) -> None:
+    def delete(self, task: StudioTask, annotation: dict[str, Any]) -> None:
         """Somebody deletes an annotation."""
         task["annotations"].remove(annotation)
         task["updated_at"] = self.clock()

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from annotation.campaign.options import write_options
+from annotation.campaign.options import write_campaign_options
 from tests.annotation.campaign.people_at_work import gold_scores, mark
 from tests.annotation.campaign.pilot import SIZE, corpus_of, pilot
 
@@ -40,7 +40,7 @@ def gold_corpus(root: Path, pairs: int = 2, **fields: Any) -> Path:
     """A corpus of `pilot` with gold, whose campaign has the options `fields`."""
     corpus_of(root, pairs)
     write_gold(root, gold_lines())
-    write_options(root, pilot(**fields), force=True)
+    write_campaign_options(root, pilot(**fields), force=True)
     return root
 
 

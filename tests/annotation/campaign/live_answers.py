@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotation.predictions import no_flaw_results, rating_results, regional_results
+from annotation.labelstudio.results import no_flaw_results, rating_results, regional_results
 from annotation.records import DIMENSIONS, Box, Disk, Mark
-from tests.annotation.campaign import live_example as example
+from tests.annotation.campaign import live_example
 from tests.annotation.campaign.live_people import PASS, RATERS
 from tests.annotation.campaign.people_at_work import predicted, text_of, verdict, with_text
 
@@ -67,7 +67,7 @@ def answer(person: str, task: Task) -> list[Result]:
         case "qualification":
             return qualifying(person, pair_id)
         case "regional":
-            return example.passes()[pair_id, PASS[person]]
+            return live_example.passes()[pair_id, PASS[person]]
         case "expert":
             return reviewing(task, pair_id)
         case "textual":
@@ -81,10 +81,10 @@ def answer(person: str, task: Task) -> list[Result]:
 
 def qualifying(person: str, pair_id: str) -> list[Result]:
     """Kim knows it all; cat sees nothing at the first attempt; zoe never does, and scores the wrong way round."""
-    known = example.scores()[pair_id]
+    known = live_example.scores()[pair_id]
     if person == "tour-zoe":
         return [*no_flaw_results(), *rating_results({name: 6 - score for name, score in known.items()}, [])]
-    drawn = no_flaw_results() if person == "tour-cat" and pair_id in ATTEMPTS[0] else example.passes()[pair_id, 0]
+    drawn = no_flaw_results() if person == "tour-cat" and pair_id in ATTEMPTS[0] else live_example.passes()[pair_id, 0]
     return [*drawn, *rating_results(known, [])]
 
 
@@ -120,7 +120,7 @@ def wording(person: str, task: Task) -> list[Result]:
     results = predicted(task)
     seen = {item["id"]: item["value"]["text"] for item in results if item["from_name"] == "rationale"}
     assert seen == {name: [text] for name, text in task["data"]["seen"].items()}
-    drafts = example.regions()[task["data"]["pair_id"]]
+    drafts = live_example.regions()[task["data"]["pair_id"]]
     own = {}
     for name, [text] in seen.items():
         if name == CONTESTED and text != stubborn(person):
@@ -146,10 +146,10 @@ def scoring(person: str, task: Task, pair_id: str) -> list[Result]:
 
 def score(person: str, pair_id: str, dimension: str) -> float:
     """The mean of the example, and around it the raters evenly, each at another place for every pair and dimension."""
-    number = DIMENSIONS.index(dimension) + list(example.lines()).index(pair_id)
+    number = DIMENSIONS.index(dimension) + list(live_example.lines()).index(pair_id)
     if person == CARELESS:
         return 1 + number % 4 / 10
     if (person, pair_id, dimension) == SLIP:
         return 5.0
     place = (7 * RATERS.index(person) + 4 * number) % len(RATERS) - len(RATERS) // 2
-    return min(5.0, max(1.0, round(example.scores()[pair_id][dimension] + place / 20, 2)))
+    return min(5.0, max(1.0, round(live_example.scores()[pair_id][dimension] + place / 20, 2)))

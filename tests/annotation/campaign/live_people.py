@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from annotation import interfaces
-from annotation.studio import Studio, personal_token, read_passwords
-from annotation.studio.client import Project
+from annotation.labelstudio.accounts import create_personal_token, read_passwords
+from annotation.labelstudio.client import StudioClient, StudioProject
 from tests.annotation.studio_server import Live
 
 Task = dict[str, Any]
@@ -50,19 +50,19 @@ class Crowd:
         self._done: dict[int, int] = {}
         known = read_passwords(passwords)
         self._keys = {
-            email.partition("@")[0]: personal_token(live.server.url, email, password)
+            email.partition("@")[0]: create_personal_token(live.server.url, email, password)
             for email, password in known.items()
         }
         with live.manager() as manager:
             self._ids = {user.email.partition("@")[0]: user.user_id for user in manager.users()}
 
-    def studio(self, name: str) -> Studio:
+    def studio(self, name: str) -> StudioClient:
         """The server as a person sees it."""
-        return Studio(self._live.server.url, self._keys[name])
+        return StudioClient(self._live.server.url, self._keys[name])
 
-    def projects(self) -> dict[str, dict[str, Project]]:
+    def projects(self) -> dict[str, dict[str, StudioProject]]:
         """The projects of the campaign on the server, by person and stage."""
-        found: dict[str, dict[str, Project]] = {}
+        found: dict[str, dict[str, StudioProject]] = {}
         with self._live.manager() as manager:
             for project in manager.projects():
                 marker = project.description.splitlines()[-1] if project.description else ""
@@ -81,7 +81,7 @@ class Crowd:
         with ThreadPoolExecutor(4) as pool:
             return sum(pool.map(lambda one: self._work(*one, answer), sorted(self.projects().items())))
 
-    def _work(self, name: str, projects: dict[str, Project], answer: Answer) -> int:
+    def _work(self, name: str, projects: dict[str, StudioProject], answer: Answer) -> int:
         submitted = 0
         with self.studio(name) as person:
             for stage, project in projects.items():
@@ -90,7 +90,7 @@ class Crowd:
                 tasks = list(person.tasks(project.project_id))
                 self._done[project.project_id] = len(tasks)
                 for task in tasks:
-                    assert set(interfaces.data_fields(stage)) <= task["data"].keys()
+                    assert set(interfaces.list_data_fields(stage)) <= task["data"].keys()
                     if all(one["completed_by"] != self._ids[name] for one in task["annotations"]):
                         person.import_annotations(task["id"], [{"result": answer(name, task), "lead_time": 10.0}])
                         submitted += 1

@@ -43,7 +43,7 @@ def from_an_empty_server_to_the_rows_of_a_dataset(live: Live, folder: Path) -> N
     sync = ("sync", corpus, "--data", live.server.data, "--passwords", passwords)
     said = command(*sync)
     assert "3 qualification" in said
-    assert said.count("Made an account for") == len(ROLES)
+    assert said.count("Created an account for") == len(ROLES)
     assert passwords.stat().st_mode & 0o777 == 0o600
     crowd = Crowd(live, passwords)
     meddle(crowd)
@@ -53,7 +53,7 @@ def from_an_empty_server_to_the_rows_of_a_dataset(live: Live, folder: Path) -> N
     live_checks.midway(corpus, folder / "status.html")
     drafts_come(corpus)
     until_nobody_has_work(live, crowd, sync)
-    assert "8 of 8 pairs went through every step" in command("export", corpus)
+    assert "8 of 8 pairs finished all stages" in command("export", corpus)
     live_checks.people(crowd, corpus)
     live_checks.texts(crowd, corpus)
     live_checks.dataset(corpus, folder / "dataset")

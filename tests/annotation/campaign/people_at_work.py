@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotation.predictions import no_flaw_results, rating_results, regional_results
+from annotation.labelstudio.results import no_flaw_results, rating_results, regional_results
 from annotation.records import DIMENSIONS, Box, Disk, Mark
 
 Result = dict[str, Any]

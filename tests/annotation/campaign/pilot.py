@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from annotation.campaign.exchange.sync import Summary, sync_once
-from annotation.campaign.options import Options, parse_options, write_options
+from annotation.campaign.options import CampaignOptions, parse_campaign_options, write_campaign_options
+from annotation.campaign.sync.run_sync import SyncSummary, sync_campaign_once
 from tests.annotation.campaign.fake_studio import FakeStudio, any_interface
 from tests.annotation.campaign.people_at_work import respond
 
@@ -26,12 +26,14 @@ ROLES = {
 NUMBER = {name: number for number, name in enumerate(ROLES, start=2)}
 
 
-def pilot(**fields: Any) -> Options:
+def pilot(**fields: Any) -> CampaignOptions:
     people = [
         {"person_id": name, "email": f"{name}@x.org", "name": name.title(), "roles": roles}
         for name, roles in ROLES.items()
     ]
-    return parse_options({"campaign_id": "pilot", "name": "Pilot", "raters": 2, "people": people} | fields, "test")
+    return parse_campaign_options(
+        {"campaign_id": "pilot", "name": "Pilot", "raters": 2, "people": people} | fields, "test"
+    )
 
 
 def corpus_of(root: Path, pairs: int = 2, **fields: Any) -> Path:
@@ -51,12 +53,12 @@ def corpus_of(root: Path, pairs: int = 2, **fields: Any) -> Path:
         for number in range(pairs)
     ]
     (root / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    write_options(root, pilot(**fields))
+    write_campaign_options(root, pilot(**fields))
     return root
 
 
-def sync(studio: FakeStudio, corpus: Path) -> Summary:
-    return sync_once(studio, corpus, any_interface, Path("/served/images"))
+def sync(studio: FakeStudio, corpus: Path) -> SyncSummary:
+    return sync_campaign_once(studio, corpus, any_interface, Path("/served/images"))
 
 
 def everybody_works(studio: FakeStudio) -> int:
@@ -71,7 +73,7 @@ def owner(task: dict[str, Any]) -> int:
     return NUMBER[task["data"]["key"].split("/")[2]]
 
 
-def to_the_end(studio: FakeStudio, step: Callable[[], Summary]) -> Summary:
+def to_the_end(studio: FakeStudio, step: Callable[[], SyncSummary]) -> SyncSummary:
     for _ in range(30):
         found = step()
         if not everybody_works(studio):

@@ -12,12 +12,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from label_studio_sdk.converter import Converter
 
-from annotation import export, images, interfaces
-from annotation.campaign.exchange.archive import FILE, Archive
-from annotation.campaign.export import export_campaign
-from annotation.campaign.options import FOLDER, read_options
-from annotation.campaign.record import RecordReader
-from annotation.predictions import regional_results
+from annotation import images, interfaces
+from annotation.campaign.archive import ARCHIVE_FILE, AnswerArchive
+from annotation.campaign.options import CAMPAIGN_FOLDER, read_campaign_options
+from annotation.campaign.read_record import RecordReader
+from annotation.campaign.write_exports import export_campaign
+from annotation.labelstudio.read_marks import read_regional_annotations
+from annotation.labelstudio.results import regional_results
 from annotation.records import Box, Disk, Mark, Place, RegionalAnnotation
 from tests.annotation.campaign.fake_studio import FakeStudio
 from tests.annotation.campaign.people_at_work import respond
@@ -76,12 +77,16 @@ def test_of_every_answer_the_last_version_with_every_key(
                 studio.edit(task, made, owner(task), as_sent(data.draw(drawn(SIZE))))
     sync(studio, corpus)
     export_campaign(corpus)
-    with Archive(corpus / FOLDER / FILE) as archive:
-        record, _ = RecordReader(corpus, archive).read(read_options(corpus))
+    with AnswerArchive(corpus / CAMPAIGN_FOLDER / ARCHIVE_FILE) as archive:
+        record, _ = RecordReader(corpus, archive).read(read_campaign_options(corpus))
     held, given_out = answers(studio.everything(), "regional"), answers(exported(corpus, "regions"), "regional")
     for key, found in given_out.items():
         assert all(one in held[key] for one in found)
-    read = [one for task in exported(corpus, "regions") for one in export.regional(task, PLACE, SIZE, lambda _: None)]
+    read = [
+        one
+        for task in exported(corpus, "regions")
+        for one in read_regional_annotations(task, PLACE, SIZE, lambda _: None)
+    ]
     work = record.work.get("p0")
     assert sorted(map(said, read)) == sorted(map(said, work.regional if work else ()))
     assert len(read) == sum(map(len, given_out.values()))
@@ -138,7 +143,7 @@ def test_boxes_are_where_label_studio_s_own_converter_has_them(tmp_path: Path, s
             one["result"] = [item for item in one["result"] if item.get("from_name") == "box"]
             one["completed_by"] = 1
     (tmp_path / "in.json").write_text(json.dumps(tasks))
-    converter = Converter(interfaces.load("regional"), project_dir=None, download_resources=False)
+    converter = Converter(interfaces.render_label_config("regional"), project_dir=None, download_resources=False)
     converter.convert_to_coco(str(tmp_path / "in.json"), str(tmp_path / "out"), is_dir=False)
     coco = json.loads((tmp_path / "out" / "result.json").read_text())
     assert len(coco["annotations"]) == 3
@@ -154,7 +159,7 @@ def test_a_turned_picture_is_measured_as_it_is_shown(tmp_path: Path, studio: Fak
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (64, 40), "teal").save(corpus / "images" / "a.png", exif=exif)
-    shown = images.inspect((corpus / "images" / "a.png").read_bytes())
+    shown = images.inspect_image((corpus / "images" / "a.png").read_bytes())
     assert (shown.width, shown.height) == (40, 64)
     sync(studio, corpus)
     mark = Mark("m", "artifact", Box(10, 20, 39.5, 63.25), (Disk(11.125, 60.5),), "face")
@@ -163,7 +168,7 @@ def test_a_turned_picture_is_measured_as_it_is_shown(tmp_path: Path, studio: Fak
     sync(studio, corpus)
     export_campaign(corpus)
     for task in exported(corpus, "regions"):
-        [found] = export.regional(task, PLACE, (40, 64), lambda _: None)
+        [found] = read_regional_annotations(task, PLACE, (40, 64), lambda _: None)
         assert found.marks[0].box == pytest.approx(tuple(mark.box), abs=1e-9)
         assert found.marks[0].disks[0] == pytest.approx(tuple(mark.disks[0]), abs=1e-9)
 

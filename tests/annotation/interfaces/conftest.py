@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from annotation import interfaces
-from annotation.campaign.exchange.sync import TITLES
-from annotation.campaign.options import Stage
-from annotation.studio import Pictures
+from annotation.campaign.options import CampaignStage
+from annotation.campaign.sync.run_sync import STAGE_TITLES
+from annotation.labelstudio.image_urls import ImageUrls
 from tests.annotation.interfaces.desk import WINDOW, Desk, log_in
 from tests.annotation.studio_server import PASSWORD, Live
 
@@ -39,7 +39,7 @@ class Give(Protocol):
     """Gives the annotator one task of a stage; a picture is a path in the corpus, and `size` its as displayed."""
 
     def __call__(
-        self, stage: Stage, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
+        self, stage: CampaignStage, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
     ) -> tuple[Desk, Callable[[], dict[str, Any]]]: ...
 
 
@@ -86,18 +86,21 @@ def give(live: Live, page: Any, request: pytest.FixtureRequest) -> Give:
     numbers = count()
 
     def given(
-        stage: Stage, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
+        stage: CampaignStage, picture: str, size: tuple[int, int], predicted: Results | None = None, **data: Any
     ) -> tuple[Desk, Callable[[], dict[str, Any]]]:
-        url = Pictures(live.corpus).url(picture)
-        whole = {"pair_id": "p", "instruction": "Make it blue.", "source_image": url, "edited_image": url} | data
+        url = ImageUrls(live.corpus).url(picture)
+        whole = {"pair_id": "p", "instruction": "Make it blue.", "notice": "", "source_image": url}
+        whole |= {"edited_image": url} | data
         task: dict[str, Any] = {"data": whole}
         if predicted:
             task["predictions"] = [{"model_version": "current", "result": predicted}]
         with live.manager() as manager:
             name = f"{request.node.name} {next(numbers)}"
-            project = manager.create_project(f"{TITLES[stage]}: Anna A.", name, interfaces.load(stage)).project_id
-            assert live.server.pictures is not None
-            manager.serve_pictures(project, live.server.pictures)
+            project = manager.create_project(
+                f"{STAGE_TITLES[stage]}: Anna A.", name, interfaces.render_label_config(stage)
+            ).project_id
+            assert live.server.images is not None
+            manager.serve_images(project, live.server.images)
             manager.import_tasks(project, [task])
 
         def exported() -> dict[str, Any]:

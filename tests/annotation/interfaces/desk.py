@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.interfaces.keys import KEYS
+from annotation.interfaces.guidance import HOT_KEYS
 
 WINDOW = {"width": 1440, "height": 900}
 KEEP_LABEL = "Keep label selected after creating a region"
 PATIENCE = 60_000
+BESIDE_LINE = 40
 
 FRAME = """() => {
-  const {x, y, width, height} = [...document.querySelectorAll('.ehf-picture img')].at(-1).getBoundingClientRect();
+  const {x, y, width, height} = [...document.querySelectorAll('.ehf-image img')].at(-1).getBoundingClientRect();
   return [x, y, width, height];
 }"""
 READY = """() => {
-  const pictures = [...document.querySelectorAll('.ehf-picture img')];
-  const drawn = document.querySelectorAll('.ehf-picture canvas').length;
+  const pictures = [...document.querySelectorAll('.ehf-image img')];
+  const drawn = document.querySelectorAll('.ehf-image canvas').length;
   return drawn && pictures.length && pictures.every((one) => one.complete && one.naturalWidth);
 }"""
 
@@ -99,7 +100,7 @@ class Desk:
     def say(self, flaw_type: str, severity: str) -> None:
         """What the box is that is selected."""
         self.page.locator(".ehf-region").wait_for()
-        self.press(KEYS["flaw_type"][flaw_type], KEYS["severity"][severity])
+        self.press(HOT_KEYS["flaw_type"][flaw_type], HOT_KEYS["severity"][severity])
 
     def select(self, number: int) -> None:
         """A region by its line in the list, counted from 0."""
@@ -127,10 +128,15 @@ class Desk:
     def line(self, dimension: str) -> Any:
         return self.page.locator(f"input[name={dimension}]")
 
+    def visible_line(self, dimension: str) -> Any:
+        """The part of the line that is seen, and the number beside it, in `BESIDE_LINE` pixels."""
+        return self.line(dimension).locator("xpath=..")
+
     def score(self, dimension: str, share: float) -> None:
         """Click on the line of a score; `share` is the way along it."""
-        frame = self.line(dimension).bounding_box()
-        self.line(dimension).click(position={"x": round(share * frame["width"]), "y": frame["height"] / 2})
+        line = self.visible_line(dimension)
+        frame = line.bounding_box()
+        line.click(position={"x": share * (frame["width"] - BESIDE_LINE), "y": frame["height"] / 2})
         self.presses += 1
 
     def revise(self, text: str) -> None:

@@ -14,11 +14,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from annotation import interfaces
-from annotation.commands import app
-from annotation.export import ratings, rationales, read_tasks, regional
-from annotation.interfaces.keys import KEYS
+from annotation.commands import annotate_app
+from annotation.interfaces.guidance import HOT_KEYS
+from annotation.labelstudio.accounts import read_passwords
+from annotation.labelstudio.read_export import read_export_tasks
+from annotation.labelstudio.read_marks import read_regional_annotations
+from annotation.labelstudio.read_ratings import read_export_ratings
+from annotation.labelstudio.read_rationales import read_rationales
 from annotation.records import Place, Rejection
-from annotation.studio import read_passwords
 from tests.annotation.interfaces.conftest import Photo, Seat
 from tests.annotation.interfaces.desk import Desk
 from tests.annotation.studio_server import Live
@@ -31,7 +34,7 @@ ROLES = {"ann": ["regional", "reviewer"], "bob": ["regional", "reviewer"], "max"
 NAMES = {"ann": "Anna A.", "bob": "Bob B.", "max": "<b>Max</b> {{7*7}} 🦊", "rae": "<script>alert(3)</script>"}
 SIZES = {"plain": (512, 512), "turned": (384, 512)}
 DISKS, BOX = [(0.3, 0.66), (0.36, 0.7)], (0.23, 0.6, 0.42, 0.77)
-SCORES = dict(zip(interfaces.QUESTIONS, (0.4, 0.2, 0.85), strict=True))
+SCORES = dict(zip(interfaces.DIMENSION_QUESTIONS, (0.4, 0.2, 0.85), strict=True))
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ class Team:
         self._passwords = corpus.parent / "passwords.csv"
 
     def command(self, *words: str | Path) -> str:
-        done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+        done = CliRunner().invoke(annotate_app, [str(word) for word in words], catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.output
 
@@ -114,10 +117,10 @@ def mark(desk: Desk) -> tuple[list[float], list[tuple[float, float]]]:
     """Two disks and a box around them; where they are in the picture, in pixels."""
     desk.keep_labels()
     desk.close_dialog()
-    desk.press(KEYS["disk"]["artifact"])
+    desk.press(HOT_KEYS["disk"]["artifact"])
     for place in DISKS:
         desk.disk(*place)
-    desk.press(KEYS["box"]["artifact"])
+    desk.press(HOT_KEYS["box"]["artifact"])
     desk.box(*BOX)
     desk.click(BOX[2] - 0.01, BOX[3] - 0.01)
     desk.say("object_structure", "severe")
@@ -128,7 +131,7 @@ def mark(desk: Desk) -> tuple[list[float], list[tuple[float, float]]]:
 
 
 def found(corpus: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    return read_tasks(corpus / "annotations" / f"{name}-desk.json", name, refused)
+    return read_export_tasks(corpus / "annotations" / f"{name}-desk.json", name, refused)
 
 
 def refused(rejection: Rejection) -> None:
@@ -145,7 +148,7 @@ def test_people_in_browsers_do_a_whole_campaign(team: Team, corpus: Path, photo:
     team.sync()
     for desk, _ in team.tasks("expert", "max"):
         assert desk.page.get_by_text(f"Expert review: {NAMES['max']}").first.is_visible()
-        assert desk.regions.count() == 2
+        assert desk.regions.count() == 1 + 2 * len(DISKS)
         desk.submit()
     review(team)
     team.command("status", corpus, "--page", corpus.parent / "status.html")
@@ -160,7 +163,7 @@ def test_people_in_browsers_do_a_whole_campaign(team: Team, corpus: Path, photo:
         desk.submit(with_button=True)
     team.sync()
     assert team.seen() == []
-    assert "2 of 2 pairs went through every step" in team.command("export", corpus)
+    assert "2 of 2 pairs finished all stages" in team.command("export", corpus)
     check_marks(corpus, drawn)
     check_words(corpus)
 
@@ -180,11 +183,12 @@ def review(team: Team) -> None:
         for person in ("ann", "bob"):
             for desk, _ in team.tasks("textual", person):
                 desk.select(0)
+                desk.press(HOT_KEYS["text_read"]["read"])
                 if verdict == "revise":
                     desk.page.get_by_placeholder("What is wrong here").fill(EVIL)
                     desk.press("Shift+Enter")
                 assert desk.page.locator(".ehf-region").get_by_text(EVIL).count() == 1
-                desk.press("Escape", KEYS["verdict"][verdict])
+                desk.press("Escape", HOT_KEYS["verdict"][verdict])
                 desk.submit()
     team.sync()
 
@@ -194,7 +198,7 @@ def check_marks(corpus: Path, drawn: dict[tuple[str, str], Any]) -> None:
     seen = {}
     for row, task in found(corpus, "regions"):
         pair = task["data"]["pair_id"]
-        for annotation in regional(task, Place("regions", row), SIZES[pair], refused):
+        for annotation in read_regional_annotations(task, Place("regions", row), SIZES[pair], refused):
             [seen[annotation.annotator_id, pair]] = annotation.marks
     assert seen.keys() == drawn.keys()
     for key, (box, disks) in drawn.items():
@@ -207,10 +211,10 @@ def check_words(corpus: Path) -> None:
     """Texts, scores and flags are those that were typed and clicked."""
     for row, task in found(corpus, "rationales"):
         size = SIZES[task["data"]["pair_id"]]
-        said = [(one.text, one.verdict) for one in rationales(task, Place("rationales", row), size, refused)]
+        said = [(one.text, one.verdict) for one in read_rationales(task, Place("rationales", row), size, refused)]
         assert said == [(EVIL, "revise"), (EVIL, "agree")]
     for row, task in found(corpus, "ratings"):
-        rated, flags = ratings(task, Place("ratings", row), refused)
+        rated, flags = read_export_ratings(task, Place("ratings", row), refused)
         given = {one.dimension: one.score for one in rated}
         assert given == pytest.approx({name: 1 + 4 * share for name, share in SCORES.items()}, abs=0.06)
         assert len(flags) == 1

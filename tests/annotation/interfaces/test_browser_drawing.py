@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from annotation.export import regional
-from annotation.interfaces.keys import KEYS
+from annotation.interfaces.guidance import HOT_KEYS
+from annotation.labelstudio.read_marks import read_regional_annotations
 from annotation.records import Mark, Place, Rejection
 from tests.annotation.interfaces.conftest import Give
 
@@ -21,7 +21,7 @@ PRESSES = 10
 
 def marks(task: dict[str, Any], size: tuple[int, int]) -> tuple[Mark, ...]:
     rejected: list[Rejection] = []
-    [found] = regional(task, Place("export", 1), size, rejected.append)
+    [found] = read_regional_annotations(task, Place("export", 1), size, rejected.append)
     assert rejected == []
     return found.marks
 
@@ -33,10 +33,10 @@ def test_a_box_and_its_disks_arrive_to_half_a_pixel(give: Give, picture: Picture
     desk.close_dialog()
     places = [(0.3, 0.4), (0.4, 0.5), (0.35, 0.55)]
     corners = (0.2, 0.3, 0.5, 0.6)
-    desk.press(KEYS["disk"]["artifact"])
+    desk.press(HOT_KEYS["disk"]["artifact"])
     for place in places:
         desk.disk(*place)
-    desk.press(KEYS["box"]["artifact"])
+    desk.press(HOT_KEYS["box"]["artifact"])
     desk.box(*corners)
     desk.click(0.48, 0.32)
     desk.say("texture", "moderate")
@@ -55,13 +55,13 @@ def test_a_box_and_its_disks_arrive_to_half_a_pixel(give: Give, picture: Picture
 def test_a_disk_belongs_to_the_smallest_box_around_it_unless_it_is_linked(give: Give, picture: Picture) -> None:
     path, size = picture
     desk, exported = give("regional", path, size)
-    desk.press(KEYS["disk"]["failure"])
+    desk.press(HOT_KEYS["disk"]["failure"])
     desk.disk(0.4, 0.4)
-    desk.press("Escape", KEYS["disk"]["failure"])
+    desk.press("Escape", HOT_KEYS["disk"]["failure"])
     desk.disk(0.6, 0.6)
-    desk.press("Escape", KEYS["box"]["failure"])
+    desk.press("Escape", HOT_KEYS["box"]["failure"])
     desk.box(0.35, 0.35, 0.65, 0.65)
-    desk.press("Escape", KEYS["box"]["failure"])
+    desk.press("Escape", HOT_KEYS["box"]["failure"])
     desk.box(0.2, 0.2, 0.8, 0.8)
     for number in (2, 3):
         desk.select(number)
@@ -79,13 +79,13 @@ def test_a_disk_belongs_to_the_smallest_box_around_it_unless_it_is_linked(give: 
 def test_a_box_without_its_flaw_type_is_not_submitted_and_no_flaw_is_one_key(give: Give, picture: Picture) -> None:
     path, size = picture
     desk, exported = give("regional", path, size)
-    desk.press(KEYS["box"]["failure"])
+    desk.press(HOT_KEYS["box"]["failure"])
     desk.box(0.2, 0.2, 0.5, 0.6)
     desk.press("Control+Enter")
     desk.page.get_by_text("A box has no flaw type yet").wait_for()
     desk.page.get_by_role("button", name="OK").click()
     desk.press("Backspace")
     desk.regions.first.wait_for(state="detached")
-    desk.press(KEYS["no_flaw"]["no_flaw"])
+    desk.press(HOT_KEYS["no_flaw"]["no_flaw"])
     desk.submit()
     assert marks(exported(), size) == ()

@@ -9,12 +9,13 @@ import pytest
 from PIL import Image
 
 from annotation import interfaces
-from annotation.export import ratings, rationales
-from annotation.interfaces.keys import KEYS
-from annotation.predictions import rationale_results
+from annotation.interfaces.guidance import HOT_KEYS
+from annotation.labelstudio.read_ratings import read_export_ratings
+from annotation.labelstudio.read_rationales import read_rationales
+from annotation.labelstudio.results import rationale_results
 from annotation.records import Box, Place, Region, Rejection
 from tests.annotation.interfaces.conftest import Give
-from tests.annotation.interfaces.desk import Desk
+from tests.annotation.interfaces.desk import BESIDE_LINE, Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.studio, pytest.mark.slow]
 
@@ -45,23 +46,26 @@ def shown_to_the_letter(desk: Desk, times: int) -> None:
 
 def knob(desk: Desk, dimension: str) -> float | None:
     """How far along its line the knob of a score stands; None when none can be seen."""
-    with Image.open(io.BytesIO(desk.line(dimension).screenshot())) as line:
+    with Image.open(io.BytesIO(desk.visible_line(dimension).screenshot())) as shown:
+        line = shown.crop((0, 0, shown.width - BESIDE_LINE, shown.height))
         red, _, blue = (band.load() for band in line.convert("RGB").split())
         found = [x for x in range(line.width) if blue[x, line.height // 2] - red[x, line.height // 2] > KNOB]
         return sum(found) / len(found) / line.width if found else None
 
 
 def texts(task: dict[str, Any]) -> dict[str, tuple[str | None, str | None]]:
-    return {one.region_id: (one.text, one.verdict) for one in rationales(task, Place("export", 1), SIZE, refused)}
+    return {one.region_id: (one.text, one.verdict) for one in read_rationales(task, Place("export", 1), SIZE, refused)}
 
 
 def test_a_text_is_revised_and_the_other_left_as_it_is(give: Give) -> None:
     desk, exported = give("textual", PICTURE, SIZE, rationale_results(SHOWN, None, *SIZE), instruction=EVIL)
     desk.select(0)
     shown_to_the_letter(desk, 2)
+    desk.press(HOT_KEYS["text_read"]["read"])
     desk.select(1)
+    desk.press(HOT_KEYS["text_read"]["read"])
     desk.revise(EVIL + "\nOnly half.")
-    desk.press("Escape", KEYS["verdict"]["revise"])
+    desk.press("Escape", HOT_KEYS["verdict"]["revise"])
     desk.submit()
     assert texts(exported()) == {"r1": (EVIL, "revise"), "r2": (EVIL + "\nOnly half.", "revise")}
 
@@ -78,12 +82,12 @@ def test_the_experts_text_counts_though_it_was_not_confirmed(give: Give) -> None
 
 
 def test_no_score_is_there_before_it_is_given_and_all_are_needed(give: Give) -> None:
-    choices = interfaces.region_choices(SHOWN)
+    choices = interfaces.build_region_choices(SHOWN)
     shown = rationale_results(SHOWN, None, *SIZE)
     desk, exported = give("scoring", PICTURE, SIZE, shown, instruction=EVIL, region_choices=choices)
-    assert [knob(desk, dimension) for dimension in interfaces.QUESTIONS] == [None] * 3
+    assert [knob(desk, dimension) for dimension in interfaces.DIMENSION_QUESTIONS] == [None] * 3
     assert desk.page.locator("output").all_inner_texts() == [""] * 3
-    for dimension, share in zip(interfaces.QUESTIONS, (0.1, 0.52, 0.9), strict=True):
+    for dimension, share in zip(interfaces.DIMENSION_QUESTIONS, (0.1, 0.52, 0.9), strict=True):
         desk.page.get_by_test_id("bottombar-submit-button").click()
         desk.page.get_by_text(f"{dimension.replace('_', ' ').capitalize()} has no score yet").wait_for()
         desk.page.get_by_role("button", name="OK").click()
@@ -94,7 +98,7 @@ def test_no_score_is_there_before_it_is_given_and_all_are_needed(give: Give) -> 
     shown_to_the_letter(desk, 1)
     desk.flag("Half of it is there.")
     desk.submit(with_button=True)
-    rated, flags = ratings(exported(), Place("export", 1), refused)
+    rated, flags = read_export_ratings(exported(), Place("export", 1), refused)
     assert [one.score for one in rated] == pytest.approx([1.4, 3.08, 4.6], abs=0.06)
     assert [flag.region_id for flag in flags] == ["r2"]
 
@@ -102,8 +106,8 @@ def test_no_score_is_there_before_it_is_given_and_all_are_needed(give: Give) -> 
 def test_the_lesson_of_a_qualification_and_a_note_are_text(give: Give) -> None:
     desk, exported = give("qualification", PICTURE, SIZE, instruction=EVIL, lesson=EVIL)
     shown_to_the_letter(desk, 2)
-    desk.press(KEYS["no_flaw"]["no_flaw"])
-    for dimension in interfaces.QUESTIONS:
+    desk.press(HOT_KEYS["no_flaw"]["no_flaw"])
+    for dimension in interfaces.DIMENSION_QUESTIONS:
         desk.score(dimension, 0.95)
     desk.page.get_by_placeholder("A note to the manager").fill(EVIL)
     desk.submit(with_button=True)

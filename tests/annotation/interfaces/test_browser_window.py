@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from annotation import interfaces
-from annotation.interfaces.keys import KEYS
-from annotation.predictions import rationale_results, regional_results
+from annotation.interfaces.guidance import HOT_KEYS
+from annotation.labelstudio.results import rationale_results, regional_results
 from annotation.records import Box, Disk, Mark, Region
 from tests.annotation.interfaces.conftest import Give, Photo
 from tests.annotation.interfaces.desk import WINDOW, Desk
@@ -39,8 +39,8 @@ DATA: dict[str, dict[str, Any]] = {
     "qualification": {"lesson": "Training task 1. The heart was to go. Mark what is left of it, and what is broken."},
     "expert": {"disagreement": "3 annotators. Regions on which they agree: 2. Boxes on which they do not: 1."},
     "expert_text": {
-        "history": f"Region r1\nreviewer A: The heart is smeared.\nreviewer B: {TEXTS['artifact']}\n"
-        "reviewer C: A dark stone lies where the heart was."
+        "history": "1. artifact, object structure\nreviewer A: The heart is smeared.\n"
+        f"reviewer B: {TEXTS['artifact']}\nreviewer C: A dark stone lies where the heart was."
     },
 }
 
@@ -74,7 +74,7 @@ def begin(live: Live, give: Give) -> Any:
     for name in (pair["source"], pair["edited"]):
         shutil.copy(EXAMPLES / name, live.corpus / "images")
 
-    def begun(stage: str) -> Desk:
+    def begun(stage: str, **data: Any) -> Desk:
         predicted = {
             "expert": regional_results(MARKS, *SIZE),
             "textual": rationale_results(SHOWN, None, *SIZE),
@@ -86,11 +86,14 @@ def begin(live: Live, give: Give) -> Any:
             pair["edited"],
             SIZE,
             predicted,
-            pair_id=PAIR,
-            instruction=pair["instruction"],
-            source_image=f"/data/local-files/?d={pair['source']}",
-            region_choices=interfaces.region_choices(SHOWN),
-            **DATA.get(stage, {}),
+            **{
+                "pair_id": PAIR,
+                "instruction": pair["instruction"],
+                "source_image": f"/data/local-files/?d={pair['source']}",
+                "region_choices": interfaces.build_region_choices(SHOWN),
+            }
+            | DATA.get(stage, {})
+            | data,
         )
         return desk
 
@@ -108,10 +111,10 @@ def mark_all(desk: Desk) -> None:
     desk.keep_labels()
     desk.close_dialog()
     for shown, place in zip(SHOWN, (HEART, REST), strict=True):
-        desk.press(KEYS["disk"][shown.kind])
+        desk.press(HOT_KEYS["disk"][shown.kind])
         for disk in DISKS[shown.kind]:
             desk.disk(*disk)
-        desk.press(KEYS["box"][shown.kind])
+        desk.press(HOT_KEYS["box"][shown.kind])
         desk.box(*place)
         desk.click(place[2] - 0.01, place[3] - 0.01)
         desk.say(str(shown.flaw_type), str(shown.severity))
@@ -119,24 +122,24 @@ def mark_all(desk: Desk) -> None:
             desk.press("Escape")
 
 
-@pytest.mark.parametrize("stage", interfaces.STAGES)
+@pytest.mark.parametrize("stage", interfaces.INTERFACE_STAGES)
 def test_all_that_the_work_needs_is_in_sight(begin: Any, photo: Photo, stage: str) -> None:
     desk = begin(stage)
     if stage in ("regional", "qualification"):
         mark_all(desk)
     elif stage == "scoring":
-        for dimension, share in zip(interfaces.QUESTIONS, (0.4, 0.2, 0.85), strict=True):
+        for dimension, share in zip(interfaces.DIMENSION_QUESTIONS, (0.4, 0.2, 0.85), strict=True):
             desk.score(dimension, share)
         desk.page.mouse.move(0, 0)
     elif stage == "prompt_check":
-        desk.press(KEYS["verdict"]["agree"])
+        desk.press(HOT_KEYS["verdict"]["agree"])
     else:
         desk.select(0)
     below = {"scoring": ".ehf-flags .lsf-choice__item", "prompt_check": ".ehf textarea"}.get(stage, ".ehf-region")
     head, foot = reach(desk, below)
     assert foot <= FOOT + 1
-    # Over a long story of a text the pictures give way.
-    assert stage == "expert_text" or reach(desk, ".ehf-picture img")[1] <= head
+    # Long texts make the images smaller.
+    assert stage == "expert_text" or reach(desk, ".ehf-image img")[1] <= head
     photo(desk.page, stage.replace("_", "-"))
 
 

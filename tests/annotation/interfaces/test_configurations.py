@@ -8,7 +8,7 @@ import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
 from annotation import interfaces
-from annotation.export import Names
+from annotation.labelstudio.submissions import ControlNames
 from annotation.records import DIMENSIONS
 from mos.errors import UserError
 
@@ -17,39 +17,42 @@ CONTROLS = {
         *("box", "disk", "flaw_type", "severity", "no_flaw", "note"),
         *("perceptual_quality", "instruction_following", "visual_consistency"),
     },
-    "regional": {"box", "disk", "flaw_type", "severity", "no_flaw", "note"},
-    "expert": {"box", "disk", "flaw_type", "severity", "no_flaw", "note"},
-    "textual": {"box", "flaw_type", "severity", "rationale", "verdict", "note"},
+    "regional": {"box", "disk", "flaw_type", "severity", "no_flaw", "note", "cannot_judge"},
+    "expert": {"box", "disk", "flaw_type", "severity", "no_flaw", "note", "cannot_judge"},
+    "textual": {"box", "flaw_type", "severity", "rationale", "text_read", "verdict", "note"},
     "expert_text": {"box", "flaw_type", "severity", "rationale", "note"},
-    "scoring": {"box", "perceptual_quality", "instruction_following", "visual_consistency", "flagged", "note"},
+    "scoring": {
+        *("box", "perceptual_quality", "instruction_following", "visual_consistency"),
+        *("flagged", "note", "cannot_judge"),
+    },
     "prompt_check": {"verdict", "note"},
 }
 
 
-@pytest.fixture(params=interfaces.STAGES)
+@pytest.fixture(params=interfaces.INTERFACE_STAGES)
 def stage(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 def test_the_sdk_takes_every_configuration(stage: str) -> None:
-    LabelInterface(interfaces.load(stage)).validate()
+    LabelInterface(interfaces.render_label_config(stage)).validate()
 
 
 def test_controls_have_the_names_and_types_that_exports_are_read_by(stage: str) -> None:
-    controls = {tag.name: tag.tag.lower() for tag in LabelInterface(interfaces.load(stage)).controls}
+    controls = {tag.name: tag.tag.lower() for tag in LabelInterface(interfaces.render_label_config(stage)).controls}
     assert controls.keys() >= CONTROLS[stage]
-    assert controls.items() <= Names().types.items()
+    assert controls.items() <= ControlNames().types.items()
 
 
 def test_no_field_of_the_data_is_called_source(stage: str) -> None:
-    fields = interfaces.data_fields(stage)
+    fields = interfaces.list_data_fields(stage)
     assert {"pair_id", "instruction", "source_image"} <= set(fields)
     assert "source" not in fields
 
 
 def test_a_misspelt_stage_is_one_sentence() -> None:
     with pytest.raises(UserError, match="Expected a stage of qualification"):
-        interfaces.load("scorring")
+        interfaces.render_label_config("scorring")
 
 
 @pytest.mark.parametrize("stage", ["scoring", "qualification"])
@@ -64,16 +67,19 @@ def test_a_misspelt_stage_is_one_sentence() -> None:
 def test_scores_are_given_and_explained_on_the_scale(
     stage: str, scale: tuple[float, float], step: float, marks: list[str]
 ) -> None:
-    config = interfaces.load(stage, scale=scale)
+    config = interfaces.render_label_config(stage, scale=scale)
     LabelInterface(config).validate()
     tree = ElementTree.fromstring(config)
     lines = [tag.attrib for tag in tree.iter("Number")]
     assert [tag["name"] for tag in lines] == list(DIMENSIONS)
-    assert {(float(tag["min"]), float(tag["max"]), float(tag["step"])) for tag in lines} == {(*scale, step)}
+    assert {(float(tag["max"]), float(tag["step"])) for tag in lines} == {(scale[1], step)}
+    # A browser puts an input without a value at its middle: one step below the scale, where nobody can click.
+    middles = {(float(tag["min"]) + float(tag["max"])) / 2 for tag in lines}
+    assert list(middles) == [pytest.approx(scale[0] - step, abs=1e-9)]
     words = [tag.attrib["value"] for tag in tree.iter("Header")]
     assert [word for word in words if word in marks] == marks * len(DIMENSIONS)
     assert sum(f"from {scale[0]:g} (bad) to {scale[1]:g} (excellent)" in word for word in words) == 1
 
 
 def test_the_campaigns_own_words_are_text_and_never_markup() -> None:
-    ElementTree.fromstring(interfaces.load("regional", guidelines='<b a="1">&'))
+    ElementTree.fromstring(interfaces.render_label_config("regional", guidelines='<b a="1">&'))

@@ -11,31 +11,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, milp
 
-from annotation.campaign.planning.assignment import Need, Part, Worker, assign, order_of_work
-from annotation.campaign.planning.evenness import even_out
+from annotation.campaign.planning.assignment import (
+    AssignableWorker,
+    AssignedPart,
+    StageNeed,
+    assign_people,
+    balance_loads,
+    order_pairs_for_person,
+)
 from mos.errors import UserError
 
 ROLES = frozenset({"annotator", "rater"})
-REGIONAL = Need("regional", "annotator", 3)
-TEXTUAL = Need("textual", "annotator", 3, apart_from=("regional",))
-SCORING = Need("scoring", "rater", 15, apart_from=("regional", "textual"))
+REGIONAL = StageNeed("regional", "annotator", 3)
+TEXTUAL = StageNeed("textual", "annotator", 3, apart_from=("regional",))
+SCORING = StageNeed("scoring", "rater", 15, apart_from=("regional", "textual"))
 
 Assigned = dict[tuple[str, str], tuple[str, ...]]
 
 
-def crew(number: int, first: int = 0) -> list[Worker]:
-    return [Worker(f"w{index}", ROLES, True) for index in range(first, first + number)]
+def crew(number: int, first: int = 0) -> list[AssignableWorker]:
+    return [AssignableWorker(f"w{index}", ROLES, True) for index in range(first, first + number)]
 
 
 def edits(number: int, prefix: str = "p") -> list[str]:
     return [f"{prefix}{index}" for index in range(number)]
 
 
-def parts(found: Assigned) -> set[Part]:
-    return {Part(pair, stage, name) for (pair, stage), names in found.items() for name in names}
+def parts(found: Assigned) -> set[AssignedPart]:
+    return {AssignedPart(pair, stage, name) for (pair, stage), names in found.items() for name in names}
 
 
-def loads(found: Assigned, stage: str, people: list[Worker]) -> list[int]:
+def loads(found: Assigned, stage: str, people: list[AssignableWorker]) -> list[int]:
     count = Counter(part.person_id for part in parts(found) if part.stage == stage)
     return [count[worker.person_id] for worker in people]
 
@@ -44,7 +50,7 @@ class TestEveryPairGetsItsPeople:
     @given(st.integers(1, 40), st.integers(15, 25), st.integers(0, 99))
     @settings(max_examples=40)
     def test_as_many_different_ones_as_needed_with_even_loads(self, pairs: int, people: int, seed: int) -> None:
-        found = assign(edits(pairs), crew(people), [REGIONAL, Need("scoring", "rater", 15)], seed=seed)
+        found = assign_people(edits(pairs), crew(people), [REGIONAL, StageNeed("scoring", "rater", 15)], seed=seed)
         assert set(found) == {(pair, stage) for pair in edits(pairs) for stage in ("regional", "scoring")}
         for (_, stage), names in found.items():
             assert len(names) == len(set(names)) == {"regional": 3, "scoring": 15}[stage]
@@ -55,11 +61,11 @@ class TestEveryPairGetsItsPeople:
     def test_only_people_with_the_role_who_passed(self) -> None:
         people = [
             *crew(4),
-            Worker("failed", ROLES, False),
-            Worker("rater", frozenset({"rater"}), True),
-            Worker("expert", frozenset({"expert"}), False),
+            AssignableWorker("failed", ROLES, False),
+            AssignableWorker("rater", frozenset({"rater"}), True),
+            AssignableWorker("expert", frozenset({"expert"}), False),
         ]
-        found = assign(edits(20), people, [REGIONAL, Need("expert", "expert", 1, qualified=False)])
+        found = assign_people(edits(20), people, [REGIONAL, StageNeed("expert", "expert", 1, qualified=False)])
         assert {name for (_, stage), names in found.items() for name in names if stage == "regional"} == {
             "w0",
             "w1",
@@ -69,7 +75,7 @@ class TestEveryPairGetsItsPeople:
         assert {names for (_, stage), names in found.items() if stage == "expert"} == {("expert",)}
 
     def test_whoever_marked_a_pair_does_not_review_or_rate_it_where_there_are_others(self) -> None:
-        found = assign(edits(100), crew(21), [REGIONAL, TEXTUAL, SCORING])
+        found = assign_people(edits(100), crew(21), [REGIONAL, TEXTUAL, SCORING])
         for pair in edits(100):
             assert len({name for stage in ("regional", "textual", "scoring") for name in found[pair, stage]}) == 21
         assert {stage: set(loads(found, stage, crew(21))) for stage in ("regional", "textual", "scoring")} == {
@@ -79,20 +85,20 @@ class TestEveryPairGetsItsPeople:
         }
 
     def test_where_there_are_too_few_others_as_many_as_there_are(self) -> None:
-        found = assign(edits(50), crew(5), [REGIONAL, TEXTUAL])
+        found = assign_people(edits(50), crew(5), [REGIONAL, TEXTUAL])
         shared = {len(set(found[pair, "regional"]) & set(found[pair, "textual"])) for pair in edits(50)}
         assert shared == {1}
         count = loads(found, "textual", crew(5))
         assert max(count) - min(count) <= 1
 
     def test_everybody_is_first_about_equally_often(self) -> None:
-        first = Counter(names[0] for names in assign(edits(1200), crew(6), [REGIONAL]).values())
+        first = Counter(names[0] for names in assign_people(edits(1200), crew(6), [REGIONAL]).values())
         assert min(first.values()) > 150
         assert max(first.values()) < 250
 
     def test_nothing_to_do(self) -> None:
-        assert assign([], [], [REGIONAL]) == {}
-        assert assign(edits(3), [], []) == {}
+        assert assign_people([], [], [REGIONAL]) == {}
+        assert assign_people(edits(3), [], []) == {}
 
 
 def least_uneven(places: np.ndarray, fixed: np.ndarray, avoided: np.ndarray) -> int:
@@ -137,12 +143,12 @@ def least_uneven(places: np.ndarray, fixed: np.ndarray, avoided: np.ndarray) -> 
 def test_no_other_choice_has_more_even_loads(people: int, begun: list, marked: list, seed: int) -> None:
     pairs = edits(len(begun))
     kept = [
-        Part(pair, stage, f"w{name}")
+        AssignedPart(pair, stage, f"w{name}")
         for stage, record in (("regional", marked), ("textual", begun))
         for pair, names in zip(pairs, record, strict=False)
         for name in names
     ]
-    found = assign(pairs, crew(people), [Need("regional", "annotator", 1), TEXTUAL], kept, seed)
+    found = assign_people(pairs, crew(people), [StageNeed("regional", "annotator", 1), TEXTUAL], kept, seed)
     grid = {
         stage: np.array([[f"w{name}" in found[pair, stage] for pair in pairs] for name in range(people)])
         for stage in ("regional", "textual")
@@ -159,7 +165,7 @@ def test_a_place_goes_through_others_where_it_cannot_go_straight() -> None:
     chosen = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 0]], dtype=bool)
     movable = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=bool)
     untouched = movable.copy()
-    even_out(chosen, movable, np.zeros_like(chosen), np.zeros(chosen.shape))
+    balance_loads(chosen, movable, np.zeros_like(chosen), np.zeros(chosen.shape))
     assert chosen.tolist() == [[False, True, True], [True, False, True], [True, True, False]]
     assert (movable == untouched).all()
 
@@ -174,7 +180,7 @@ def test_evening_out_finds_the_optimum_whatever_may_be_moved(
     chosen = rng.random((people, pairs)) < np.linspace(0, 2 * full, people)[:, None]
     movable = chosen & (rng.random((people, pairs)) < free)
     before, nobody = chosen.copy(), np.zeros_like(chosen)
-    even_out(chosen, movable, nobody, rng.random((people, pairs)))
+    balance_loads(chosen, movable, nobody, rng.random((people, pairs)))
     assert (chosen.sum(axis=0) == before.sum(axis=0)).all()
     assert chosen[before & ~movable].all()
     assert (chosen.sum(axis=1) ** 2).sum() == least_uneven(before.sum(axis=0), before & ~movable, nobody)
@@ -183,9 +189,9 @@ def test_evening_out_finds_the_optimum_whatever_may_be_moved(
 class TestWhatHasBegunStays:
     def test_more_pairs_more_people_and_somebody_less_move_nothing_else(self) -> None:
         needs = [REGIONAL, TEXTUAL, SCORING]
-        before = parts(assign(edits(60), crew(25), needs))
+        before = parts(assign_people(edits(60), crew(25), needs))
         begun = {part for part in before if part.person_id != "w3"}
-        after = assign(edits(60) + edits(20, "new"), [*crew(3), *crew(26, 4)], needs, begun)
+        after = assign_people(edits(60) + edits(20, "new"), [*crew(3), *crew(26, 4)], needs, begun)
         assert begun <= parts(after)
         assert {len(names) for (_, stage), names in after.items() if stage == "scoring"} == {15}
         new = [part for part in parts(after) - begun if not part.pair_id.startswith("new")]
@@ -193,11 +199,13 @@ class TestWhatHasBegunStays:
         assert not any(part.person_id == "w3" for part in new)
 
     @given(
-        st.sets(st.builds(Part, st.sampled_from(edits(6)), st.just("regional"), st.sampled_from(edits(9, "w")))),
+        st.sets(
+            st.builds(AssignedPart, st.sampled_from(edits(6)), st.just("regional"), st.sampled_from(edits(9, "w")))
+        ),
         st.integers(0, 9),
     )
     def test_whoever_has_begun_stays_even_if_gone_or_too_many(self, begun: set, seed: int) -> None:
-        found = assign(edits(5), crew(6), [REGIONAL], begun, seed)
+        found = assign_people(edits(5), crew(6), [REGIONAL], begun, seed)
         assert begun <= parts(found)
         count = Counter(part.pair_id for part in begun)
         for pair in edits(6):
@@ -205,45 +213,45 @@ class TestWhatHasBegunStays:
             assert len(found.get((pair, "regional"), ())) == expected
 
     def test_work_of_a_stage_that_is_not_needed_any_more_stays(self) -> None:
-        assert assign([], [], [], {Part("p", "old", "x")}) == {("p", "old"): ("x",)}
+        assert assign_people([], [], [], {AssignedPart("p", "old", "x")}) == {("p", "old"): ("x",)}
 
     def test_nobody_is_missed_where_all_has_begun(self) -> None:
-        begun = parts(assign(edits(5), crew(3), [REGIONAL]))
-        assert parts(assign(edits(5), [], [REGIONAL], begun)) == begun
+        begun = parts(assign_people(edits(5), crew(3), [REGIONAL]))
+        assert parts(assign_people(edits(5), [], [REGIONAL], begun)) == begun
 
     def test_the_order_of_turns_of_those_who_stay_is_kept(self) -> None:
-        before = assign(edits(60), crew(9), [REGIONAL])
+        before = assign_people(edits(60), crew(9), [REGIONAL])
         begun = {part for part in parts(before) if part.person_id != "w3"}
-        after = assign(edits(60), [*crew(3), *crew(5, 4)], [REGIONAL], begun)
+        after = assign_people(edits(60), [*crew(3), *crew(5, 4)], [REGIONAL], begun)
         for place, names in before.items():
             assert [name for name in after[place] if name in names] == [name for name in names if name != "w3"]
 
     def test_new_people_get_what_is_open_until_loads_are_even(self) -> None:
-        begun = parts(assign(edits(30), crew(6), [REGIONAL]))
-        found = assign(edits(70), crew(10), [REGIONAL], begun)
+        begun = parts(assign_people(edits(30), crew(6), [REGIONAL]))
+        found = assign_people(edits(70), crew(10), [REGIONAL], begun)
         assert set(loads(found, "regional", crew(10))) == {21}
 
 
 class TestWhereNothingHasBegunLittleMoves:
     """At most one place in twenty, beyond those that must: seen were 1 to 4 % over a dozen seeds."""
 
-    BEFORE = assign(edits(1000), crew(30), [REGIONAL])
+    BEFORE = assign_people(edits(1000), crew(30), [REGIONAL])
 
     def moved(self, after: Assigned) -> int:
         """Places of the first assignment that somebody else has in the second."""
         return len(parts(self.BEFORE) - parts(after))
 
     def test_one_pair_more(self) -> None:
-        assert self.moved(assign(edits(1001), crew(30), [REGIONAL])) < 0.05 * 3000
+        assert self.moved(assign_people(edits(1001), crew(30), [REGIONAL])) < 0.05 * 3000
 
     def test_many_pairs_more(self) -> None:
-        assert self.moved(assign(edits(1100), crew(30), [REGIONAL])) < 0.05 * 3000
+        assert self.moved(assign_people(edits(1100), crew(30), [REGIONAL])) < 0.05 * 3000
 
     def test_one_person_less(self) -> None:
-        assert self.moved(assign(edits(1000), crew(29, 1), [REGIONAL])) < 100 + 0.05 * 3000
+        assert self.moved(assign_people(edits(1000), crew(29, 1), [REGIONAL])) < 100 + 0.05 * 3000
 
     def test_one_person_more(self) -> None:
-        assert self.moved(assign(edits(1000), crew(31), [REGIONAL])) < 97 + 0.05 * 3000
+        assert self.moved(assign_people(edits(1000), crew(31), [REGIONAL])) < 97 + 0.05 * 3000
 
 
 class TestSameInputSameOutput:
@@ -251,17 +259,19 @@ class TestSameInputSameOutput:
     @settings(max_examples=20)
     def test_no_order_matters(self, random) -> None:  # type: ignore[no-untyped-def]
         pairs, people = edits(12), crew(8)
-        begun = [Part("p3", "regional", name) for name in ("w1", "gone", "w2")]
-        expected = assign(pairs, people, [REGIONAL, TEXTUAL], begun)
+        begun = [AssignedPart("p3", "regional", name) for name in ("w1", "gone", "w2")]
+        expected = assign_people(pairs, people, [REGIONAL, TEXTUAL], begun)
         for rows in (pairs, people, begun):
             random.shuffle(rows)
-        assert assign(pairs + pairs[:2], people, [REGIONAL, TEXTUAL], begun + begun) == expected
+        assert assign_people(pairs + pairs[:2], people, [REGIONAL, TEXTUAL], begun + begun) == expected
 
     def test_it_is_the_same_on_every_machine(self) -> None:
-        assert assign(edits(4), crew(5), [REGIONAL], seed=7) == PINNED
+        assert assign_people(edits(4), crew(5), [REGIONAL], seed=7) == PINNED
 
     def test_another_seed_gives_another_assignment(self) -> None:
-        assert assign(edits(20), crew(8), [REGIONAL], seed=1) != assign(edits(20), crew(8), [REGIONAL], seed=2)
+        assert assign_people(edits(20), crew(8), [REGIONAL], seed=1) != assign_people(
+            edits(20), crew(8), [REGIONAL], seed=2
+        )
 
 
 PINNED: Assigned = {
@@ -276,12 +286,22 @@ PINNED: Assigned = {
     ("people", "needs", "begun", "said"),
     [
         (crew(2), [REGIONAL], [], "at least 3 people with the role 'annotator' who passed the qualification, found 2"),
-        ([], [REGIONAL], [], "found 0. Give the role to more people or let more of them pass"),
-        ([Worker("a", ROLES, False)] * 1, [REGIONAL], [], "found 0"),
-        (crew(2), [Need("expert", "expert", 1, qualified=False)], [], "role 'expert', found 0. Give the role to more"),
-        (crew(3), [REGIONAL], [Part("p0", "regional", "w0"), Part("p0", "regional", "w1")], None),
-        (crew(2), [REGIONAL], [Part("p0", "regional", "w0"), Part("p0", "regional", "gone")], None),
-        (crew(1), [REGIONAL], [Part("p0", "regional", "w0"), Part("p0", "regional", "gone")], "found 1: w0"),
+        ([], [REGIONAL], [], "found 0. Give the role to more people or qualify more of them"),
+        ([AssignableWorker("a", ROLES, False)] * 1, [REGIONAL], [], "found 0"),
+        (
+            crew(2),
+            [StageNeed("expert", "expert", 1, qualified=False)],
+            [],
+            "role 'expert', found 0. Give the role to more",
+        ),
+        (crew(3), [REGIONAL], [AssignedPart("p0", "regional", "w0"), AssignedPart("p0", "regional", "w1")], None),
+        (crew(2), [REGIONAL], [AssignedPart("p0", "regional", "w0"), AssignedPart("p0", "regional", "gone")], None),
+        (
+            crew(1),
+            [REGIONAL],
+            [AssignedPart("p0", "regional", "w0"), AssignedPart("p0", "regional", "gone")],
+            "found 1: w0",
+        ),
         ([*crew(3), *crew(1)], [REGIONAL], [], "'w0' is listed twice"),
         (crew(9), [TEXTUAL, REGIONAL], [], "Stage textual: .* got regional"),
         (crew(9), [REGIONAL, REGIONAL], [], "got it twice"),
@@ -289,10 +309,10 @@ PINNED: Assigned = {
 )
 def test_too_few_people(people: list, needs: list, begun: list, said: str | None) -> None:
     if said is None:
-        assert assign(["p0"], people, needs, begun)
+        assert assign_people(["p0"], people, needs, begun)
         return
     with pytest.raises(UserError, match=said):
-        assign(["p0"], people, needs, begun)
+        assign_people(["p0"], people, needs, begun)
 
 
 class TestOrderOfWork:
@@ -300,7 +320,7 @@ class TestOrderOfWork:
     def test_edits_of_one_source_are_neighbours_only_where_that_cannot_be_helped(
         self, sources: dict, seed: int
     ) -> None:
-        order = order_of_work("w", "scoring", sources, seed)
+        order = order_pairs_for_person("w", "scoring", sources, seed)
         assert sorted(order) == sorted(sources)
         together = sum(sources[one] == sources[other] for one, other in pairwise(order))
         most = max(Counter(sources.values()).values(), default=0)
@@ -312,15 +332,17 @@ class TestOrderOfWork:
         )
     )
     def test_the_order_of_rows_does_not_matter(self, rows: list) -> None:
-        assert order_of_work("w", "scoring", dict(rows)) == order_of_work("w", "scoring", dict(rows[::-1]))
+        assert order_pairs_for_person("w", "scoring", dict(rows)) == order_pairs_for_person(
+            "w", "scoring", dict(rows[::-1])
+        )
 
     def test_people_stages_and_seeds_have_orders_of_their_own(self) -> None:
         sources = {pair: pair for pair in edits(50)}
         orders = {
-            order_of_work("a", "scoring", sources),
-            order_of_work("b", "scoring", sources),
-            order_of_work("a", "textual", sources),
-            order_of_work("a", "scoring", sources, seed=1),
+            order_pairs_for_person("a", "scoring", sources),
+            order_pairs_for_person("b", "scoring", sources),
+            order_pairs_for_person("a", "textual", sources),
+            order_pairs_for_person("a", "scoring", sources, seed=1),
         }
         assert len(orders) == 4
 
@@ -328,15 +350,41 @@ class TestOrderOfWork:
         """Over many people each pair's mean position is the middle, to 3.5 standard errors of a uniform rank's."""
         sources = {pair: f"s{int(pair[1:]) // 4}" for pair in edits(40)}
         ranks = np.array(
-            [np.argsort(np.array([int(p[1:]) for p in order_of_work(f"w{n}", "scoring", sources)])) for n in range(600)]
+            [
+                np.argsort(np.array([int(p[1:]) for p in order_pairs_for_person(f"w{n}", "scoring", sources)]))
+                for n in range(600)
+            ]
         )
         assert np.abs(ranks.mean(axis=0) - 19.5).max() < 3.5 * 40 / np.sqrt(12 * 600)
 
     def test_edits_of_one_source_lie_far_apart(self) -> None:
         sources = {f"{source}-{edit}": str(source) for source in range(100) for edit in range(5)}
-        order = order_of_work("w", "scoring", sources)
+        order = order_pairs_for_person("w", "scoring", sources)
         where: dict[str, list[int]] = {}
         for index, pair in enumerate(order):
             where.setdefault(sources[pair], []).append(index)
         gaps = [after - before for places in where.values() for before, after in pairwise(places)]
         assert min(gaps) > 50
+
+
+class TestBarred:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_nobody_gets_a_pair_from_which_they_are_barred(self, seed: int) -> None:
+        needs = [REGIONAL, TEXTUAL]
+        first = parts(assign_people(edits(40), crew(6), needs, seed=seed))
+        barred = {part for number, part in enumerate(sorted(first)) if number % 3 == 0}
+        again = parts(assign_people(edits(40), crew(6), needs, first - barred, seed, barred))
+        assert not again & barred
+        assert again >= first - barred
+        assert len(again) == len(first)
+
+    def test_a_pair_has_as_many_people_as_are_left(self) -> None:
+        barred = [AssignedPart("p0", "regional", name) for name in ("w0", "w1", "gone")]
+        found = assign_people(["p0", "p1"], crew(4), [REGIONAL], (), 0, barred)
+        assert len(found["p0", "regional"]) == 2
+        assert {"w0", "w1"}.isdisjoint(found["p0", "regional"])
+        assert len(found["p1", "regional"]) == 3
+
+    def test_too_few_people_for_every_pair_is_still_an_error(self) -> None:
+        with pytest.raises(UserError, match="Stage regional: expected at least 3 people"):
+            assign_people(["p0", "p1"], crew(2), [REGIONAL], (), 0, [AssignedPart("p0", "regional", "w0")])

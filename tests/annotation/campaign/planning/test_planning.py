@@ -11,19 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.campaign.exchange.archive import Archive
-from annotation.campaign.options import STAGES
-from annotation.campaign.planning.planner import Record, assignment, wanted
-from annotation.campaign.record import RecordReader
-from annotation.campaign.tasks import TaskKey
-from annotation.text import bad_id
+from annotation.campaign.archive import AnswerArchive
+from annotation.campaign.model import CampaignRecord, TaskKey
+from annotation.campaign.options import CAMPAIGN_STAGES
+from annotation.campaign.planning.planner import plan_assignment, plan_tasks
+from annotation.campaign.read_record import RecordReader
+from annotation.text import describe_bad_id
 from tests.annotation.campaign.fake_studio import FakeStudio
 from tests.annotation.campaign.pilot import ROLES, corpus_of, everybody_works, pilot, sync
 
-PAIR = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(lambda text: bad_id(text) is None)
+PAIR = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(lambda text: describe_bad_id(text) is None)
 
 
-@given(st.sampled_from(STAGES), PAIR, st.from_regex(r"[A-Za-z0-9._-]{1,9}", fullmatch=True), st.integers(0, 999))
+@given(
+    st.sampled_from(CAMPAIGN_STAGES), PAIR, st.from_regex(r"[A-Za-z0-9._-]{1,9}", fullmatch=True), st.integers(0, 999)
+)
 def test_a_key_is_read_back_whatever_the_pair_is_called(stage: str, pair: str, person: str, number: int) -> None:
     key = TaskKey(stage, pair, person, number)  # type: ignore[arg-type]
     assert TaskKey.parse(str(key)) == key
@@ -45,23 +47,23 @@ def test_the_plan_depends_on_no_order(tmp_path: Path, syncs: int) -> None:
         sync(studio, corpus)
         everybody_works(studio)
     (corpus / "campaign" / "answers.jsonl").touch()
-    with Archive(corpus / "campaign" / "answers.jsonl") as archive:
+    with AnswerArchive(corpus / "campaign" / "answers.jsonl") as archive:
         record, _ = RecordReader(corpus, archive).read(pilot(), studio.task_keys())
-    plan = wanted(record)
+    plan = plan_tasks(record)
     people = list(record.options.people)
     pairs = list(record.pairs)
     Random(syncs).shuffle(people)
     Random(syncs).shuffle(pairs)
     turned = replace(record, pairs=pairs, options=record.options.model_copy(update={"people": tuple(people)}))
-    assert wanted(turned) == plan
-    assert wanted(replace(record, existing={*record.existing, *(spec.key for spec in plan)})) == []
+    assert plan_tasks(turned) == plan
+    assert plan_tasks(replace(record, existing={*record.existing, *(spec.key for spec in plan)})) == []
 
 
 def test_every_pair_has_its_people_in_every_stage_and_nobody_twice(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", 12)
-    with Archive(corpus / "campaign" / "answers.jsonl") as archive:
+    with AnswerArchive(corpus / "campaign" / "answers.jsonl") as archive:
         record, _ = RecordReader(corpus, archive).read(pilot())
-    found = assignment(record)
+    found = plan_assignment(record)
     assert len(found) == 12 * 5
     assert all(len(set(names)) == len(names) for names in found.values())
 
@@ -81,20 +83,20 @@ def test_a_reviewer_who_left_with_texts_open_is_replaced(tmp_path: Path) -> None
             person["roles"] = [role for role in person["roles"] if role != "reviewer"] or ["candidate"]
     fay = {"person_id": "fay", "email": "fay@x.org", "name": "Fay", "roles": ["reviewer"]}
     options = pilot(people=[*people, fay])
-    with Archive(corpus / "campaign" / "answers.jsonl") as archive:
+    with AnswerArchive(corpus / "campaign" / "answers.jsonl") as archive:
         record, _ = RecordReader(corpus, archive).read(options, studio.task_keys())
-    assert spoke[0] not in assignment(record)["p0", "textual"]
-    assert "fay" in assignment(record)["p0", "textual"]
+    assert spoke[0] not in plan_assignment(record)["p0", "textual"]
+    assert "fay" in plan_assignment(record)["p0", "textual"]
 
 
 def test_an_empty_corpus_has_no_tasks() -> None:
-    assert wanted(Record(pilot(), [])) == []
+    assert plan_tasks(CampaignRecord(pilot(), [])) == []
 
 
 def test_drafts_are_read_by_pair_and_region(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", 1)
     (corpus / "drafts.jsonl").write_text(json.dumps({"pair_id": "p0", "region_id": "r", "text": "t"}) + "\n")
-    with Archive(corpus / "campaign" / "answers.jsonl") as archive:
+    with AnswerArchive(corpus / "campaign" / "answers.jsonl") as archive:
         record, aside = RecordReader(corpus, archive).read(pilot())
     assert record.drafts["p0"]["r"].text == "t"
     assert aside == []

@@ -9,14 +9,19 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.campaign.answers import Work
-from annotation.campaign.gold.pairs import Gold, GoldPair
-from annotation.campaign.gold.qualification import Answer
-from annotation.campaign.gold.requalify import Since
-from annotation.campaign.options import parse_options
-from annotation.campaign.planning.planner import Record, assignment, wanted
-from annotation.campaign.quality.redo import Answered
-from annotation.campaign.tasks import TaskKey
+from annotation.campaign.gold import candidates
+from annotation.campaign.model import (
+    CampaignRecord,
+    CountedAnswer,
+    GoldPair,
+    GoldSet,
+    PairAnswer,
+    PairWork,
+    RequalifyRequest,
+    TaskKey,
+)
+from annotation.campaign.options import parse_campaign_options
+from annotation.campaign.planning.planner import plan_assignment, plan_tasks
 from annotation.records import DIMENSIONS, Pair, Place
 from mos.errors import UserError
 
@@ -28,25 +33,27 @@ def pair(pair_id: str) -> Pair:
 
 
 def gold_pair(pair_id: str, score: float) -> GoldPair:
-    return GoldPair(pair(pair_id), (64, 40), Answer(None, dict.fromkeys(DIMENSIONS, score)))
+    return GoldPair(pair(pair_id), (64, 40), PairAnswer(None, dict.fromkeys(DIMENSIONS, score)))
 
 
-GOLD = Gold(
+GOLD = GoldSet(
     (gold_pair("t0", 3.0), gold_pair("t1", 2.0)),
     tuple(tuple(gold_pair(f"g{n}{i}", 1.0 + i / 2) for i in range(5)) for n in range(2)),
     tuple(gold_pair(f"h{i}", 3.0) for i in range(4)),
 )
 
 
-def answered(key: TaskKey, good: bool) -> Work:
+def answered(key: TaskKey, good: bool) -> PairWork:
     score = 1.0 + int(key.pair_id[-1]) / 2 if good else 3.0
-    said = Answered(*key, f"2026-01-01T00:00:{int(key.pair_id[-1]):02}", None, (), dict.fromkeys(DIMENSIONS, score))
-    return Work(frozenset({key}), answered=(said,))
+    said = CountedAnswer(
+        *key, f"2026-01-01T00:00:{int(key.pair_id[-1]):02}", None, (), dict.fromkeys(DIMENSIONS, score)
+    )
+    return PairWork(frozenset({key}), answered=(said,))
 
 
-def joined(works: list[Work]) -> Work:
+def joined(works: list[PairWork]) -> PairWork:
     done = frozenset(key for one in works for key in one.done)
-    return Work(done, answered=tuple(said for one in works for said in one.answered))
+    return PairWork(done, answered=tuple(said for one in works for said in one.answered))
 
 
 people = st.fixed_dictionaries(
@@ -55,7 +62,7 @@ people = st.fixed_dictionaries(
 
 
 @st.composite
-def campaigns(draw: st.DrawFn) -> Record:
+def campaigns(draw: st.DrawFn) -> CampaignRecord:
     """Candidates and others who have done some of what they were asked for, well or badly."""
     who = draw(people)
     team: list[dict[str, Any]] = [
@@ -63,14 +70,14 @@ def campaigns(draw: st.DrawFn) -> Record:
         | {"roles": ["rater", *(["candidate"] if candidate else [])]}
         for name, (candidate, active, _) in who.items()
     ]
-    options = parse_options(
+    options = parse_campaign_options(
         {"campaign_id": "c", "name": "C", "raters": 2, "steps": ["scoring"], "people": team, "gold": {"rate": 0.5}}
         | {"qualification": {}, "seed": draw(st.integers(0, 9))},
         "",
     )
-    since = {name: Since(1, "2026-01-02") for name in PEOPLE if draw(st.integers(0, 5)) == 0}
-    works: dict[str, list[Work]] = {}
-    record = Record(options, [pair(f"p{n}") for n in range(draw(st.integers(0, 7)))], gold=GOLD, since=since)
+    since = {name: RequalifyRequest(1, "2026-01-02") for name in PEOPLE if draw(st.integers(0, 5)) == 0}
+    works: dict[str, list[PairWork]] = {}
+    record = CampaignRecord(options, [pair(f"p{n}") for n in range(draw(st.integers(0, 7)))], gold=GOLD, since=since)
     for _ in range(draw(st.integers(0, 5))):
         tasks = {spec.key for spec in plan(record)}
         busy = {name for name in PEOPLE if who[name][2] is not None and draw(st.booleans())}
@@ -87,18 +94,18 @@ def campaigns(draw: st.DrawFn) -> Record:
     return record
 
 
-def plan(record: Record) -> list[Any]:
+def plan(record: CampaignRecord) -> list[Any]:
     """What is wanted; nothing where there are too few people."""
     try:
-        return wanted(record)
+        return plan_tasks(record)
     except UserError:
         return []
 
 
 @settings(deadline=None)
 @given(campaigns())
-def test_nobody_works_who_has_not_passed(record: Record) -> None:
-    standings = record.standings()
+def test_nobody_works_who_has_not_passed(record: CampaignRecord) -> None:
+    standings = candidates.candidate_statuses(record.options, record.gold, record.gold_work, record.since)
     for spec in plan(record):
         place = standings.get(spec.key.person_id)
         if spec.key.stage == "qualification":
@@ -111,7 +118,7 @@ def test_nobody_works_who_has_not_passed(record: Record) -> None:
 
 @settings(deadline=None)
 @given(campaigns())
-def test_gold_is_in_the_place_of_no_pair_and_no_gold_pair_in_two_places(record: Record) -> None:
+def test_gold_is_in_the_place_of_no_pair_and_no_gold_pair_in_two_places(record: CampaignRecord) -> None:
     for spec in plan(record):
         if spec.key.stage == "qualification":
             assert spec.key.pair_id in GOLD.lessons
@@ -119,14 +126,14 @@ def test_gold_is_in_the_place_of_no_pair_and_no_gold_pair_in_two_places(record: 
             assert spec.key.pair_id not in GOLD.lessons
             assert set(spec.data) == {"region_choices"}
     try:
-        assert {name for name, _ in assignment(record)} == {one.pair_id for one in record.pairs}
+        assert {name for name, _ in plan_assignment(record)} == {one.pair_id for one in record.pairs}
     except UserError:
         assert sum(one.active for one in record.options.people) < record.options.raters
 
 
 @settings(deadline=None)
 @given(campaigns(), st.randoms(use_true_random=False))
-def test_the_plan_depends_on_no_order_and_nothing_is_wanted_twice(record: Record, random: Random) -> None:
+def test_the_plan_depends_on_no_order_and_nothing_is_wanted_twice(record: CampaignRecord, random: Random) -> None:
     first = plan(record)
     turned = list(record.pairs)
     random.shuffle(turned)

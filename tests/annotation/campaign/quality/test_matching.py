@@ -12,14 +12,14 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from annotation.campaign.quality.matching import (
-    Areas,
-    Matches,
-    box_matches,
-    disk_areas,
-    disk_centres,
-    disk_hits,
-    matched,
-    union_areas,
+    BoxMatches,
+    DiskAreas,
+    count_box_matches,
+    count_disk_hits,
+    disk_centres_in_radii,
+    disk_union_areas,
+    match_boxes,
+    shared_disk_areas,
 )
 from annotation.records import Box, Disk, Kind, Mark
 
@@ -48,45 +48,45 @@ def largest_matching(first: list[Box], second: list[Box], iou: float) -> int:
 class TestBoxesAreMatchedOneToOne:
     @given(boxes, boxes, st.sampled_from([0.1, 0.3, 0.5, 0.7]))
     def test_as_many_as_can_be(self, first: list[Box], second: list[Box], iou: float) -> None:
-        found = matched(first, second, iou)
+        found = match_boxes(first, second, iou)
         assert len(found) == largest_matching(first, second, iou)
         assert len({row for row, _ in found}) == len({column for _, column in found}) == len(found)
         assert all(first[row].iou(second[column]) >= iou - 1e-9 for row, column in found)
 
     @given(boxes, boxes, st.randoms(use_true_random=False))
     def test_neither_the_order_of_people_nor_of_boxes_matters(self, first, second, random) -> None:  # type: ignore[no-untyped-def]
-        count = len(matched(first, second, 0.3))
-        assert len(matched(second, first, 0.3)) == count
+        count = len(match_boxes(first, second, 0.3))
+        assert len(match_boxes(second, first, 0.3)) == count
         random.shuffle(first)
-        assert len(matched(first, second, 0.3)) == count
+        assert len(match_boxes(first, second, 0.3)) == count
 
     def test_of_equally_many_those_that_overlap_most(self) -> None:
         first = [Box(0, 0, 10, 10), Box(0, 0, 10, 9)]
-        assert matched(first, [Box(0, 0, 10, 9), Box(0, 0, 10, 10)], 0.5) == [(0, 1), (1, 0)]
+        assert match_boxes(first, [Box(0, 0, 10, 9), Box(0, 0, 10, 10)], 0.5) == [(0, 1), (1, 0)]
 
     def test_where_taking_the_best_pair_first_would_lose_one(self) -> None:
         first, second = [Box(0, 0, 10, 10), Box(4, 0, 14, 10)], [Box(3, 0, 13, 10), Box(7, 0, 17, 10)]
-        assert matched(first, second, 0.5) == [(0, 0), (1, 1)]
+        assert match_boxes(first, second, 0.5) == [(0, 0), (1, 1)]
         assert first[1].iou(second[0]) > max(first[0].iou(second[0]), first[1].iou(second[1]))
 
     def test_an_overlap_that_is_just_enough_counts_despite_rounding(self) -> None:
-        assert matched([Box(0, 0, 0.3, 1)], [Box(0.1, 0, 0.4, 1)], 0.5) == [(0, 0)]
+        assert match_boxes([Box(0, 0, 0.3, 1)], [Box(0.1, 0, 0.4, 1)], 0.5) == [(0, 0)]
 
     def test_only_within_a_kind(self) -> None:
         drawn = [mark("artifact", (0, 0, 9, 9))]
-        assert box_matches(drawn, [mark("failure", (0, 0, 9, 9))], 0.5) == Matches(0, 1, 1)
-        assert box_matches(drawn, drawn, 0.5, ["failure"]) == Matches()
+        assert count_box_matches(drawn, [mark("failure", (0, 0, 9, 9))], 0.5) == BoxMatches(0, 1, 1)
+        assert count_box_matches(drawn, drawn, 0.5, ["failure"]) == BoxMatches()
 
     def test_f1_is_the_harmonic_mean_and_nothing_where_nobody_drew(self) -> None:
-        found = Matches(2, 3, 5)
+        found = BoxMatches(2, 3, 5)
         assert found.f1 == pytest.approx(2 / (3 / 2 + 5 / 2))
-        assert Matches().f1 is None
-        assert Matches(0, 0, 4).f1 == 0
-        assert found + Matches(1, 1, 1) == Matches(3, 4, 6)
+        assert BoxMatches().f1 is None
+        assert BoxMatches(0, 0, 4).f1 == 0
+        assert found + BoxMatches(1, 1, 1) == BoxMatches(3, 4, 6)
 
 
-def areas(first: list[Mark], second: list[Mark], height: int) -> Areas:
-    return disk_areas([(disk_centres(first, height), disk_centres(second, height))])[0]
+def areas(first: list[Mark], second: list[Mark], height: int) -> DiskAreas:
+    return shared_disk_areas([(disk_centres_in_radii(first, height), disk_centres_in_radii(second, height))])[0]
 
 
 class TestDisksAreComparedByArea:
@@ -99,7 +99,7 @@ class TestDisksAreComparedByArea:
         for x, y in circles:
             covered |= (grid[None, :] - x) ** 2 + (grid[:, None] - y) ** 2 <= 1
         expected = covered.sum() * step**2
-        assert union_areas([np.array(circles).reshape(-1, 2)])[0] == pytest.approx(
+        assert disk_union_areas([np.array(circles).reshape(-1, 2)])[0] == pytest.approx(
             expected, abs=0.004 * (1 + len(circles))
         )
 
@@ -108,7 +108,7 @@ class TestDisksAreComparedByArea:
         d = min(distance, 2)
         lens = 2 * math.acos(d / 2) - d / 2 * math.sqrt(4 - d * d)
         pair = np.array([[100.0, 50.0], [100.0 + distance, 50.0]])
-        assert union_areas([pair])[0] == pytest.approx(2 * math.pi - lens, abs=1e-6)
+        assert disk_union_areas([pair])[0] == pytest.approx(2 * math.pi - lens, abs=1e-6)
 
     @given(centres, centres)
     def test_the_overlap_is_between_none_and_all(self, first: list[tuple[float, float]], second) -> None:  # type: ignore[no-untyped-def]
@@ -123,7 +123,7 @@ class TestDisksAreComparedByArea:
         drawn = [mark("artifact", (0, 0, 90, 90), (10, 10), (14, 12))]
         assert areas(drawn, drawn, 100).iou == pytest.approx(1)
         assert areas(drawn, [mark("failure", (0, 0, 90, 90), (10, 10), (14, 12))], 100).iou == 0
-        assert Areas().iou is None
+        assert DiskAreas().iou is None
 
     def test_disks_have_a_twentieth_of_the_height_as_radius(self) -> None:
         one, other = [mark("artifact", (0, 0, 9, 9), (0, 0))], [mark("artifact", (0, 0, 9, 9), (10, 0))]
@@ -145,9 +145,9 @@ class TestADiskHits:
         ],
     )
     def test_near_a_gold_disk_or_in_a_gold_box_of_its_kind(self, disk: tuple[float, float], hits: int) -> None:
-        assert disk_hits([mark("artifact", (0, 0, 99, 99), disk)], self.GOLD, 8.0) == (hits, 1)
+        assert count_disk_hits([mark("artifact", (0, 0, 99, 99), disk)], self.GOLD, 8.0) == (hits, 1)
 
     def test_every_disk_is_counted(self) -> None:
         drawn = [mark("failure", (0, 0, 99, 99), (55, 55), (0, 0)), mark("artifact", (0, 0, 99, 99), (15, 15))]
-        assert disk_hits(drawn, self.GOLD, 5.0) == (2, 3)
-        assert disk_hits([], self.GOLD, 5.0) == (0, 0)
+        assert count_disk_hits(drawn, self.GOLD, 5.0) == (2, 3)
+        assert count_disk_hits([], self.GOLD, 5.0) == (0, 0)

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import median_abs_deviation
 
-from annotation.campaign.quality.redo import Answered, RedoOptions, hasty_below, to_redo
+from annotation.campaign.model import CountedAnswer
+from annotation.campaign.options import RedoOptions
+from annotation.campaign.quality.redo import find_tasks_to_redo, hasty_threshold
 from annotation.records import DIMENSIONS, Box, Disk, Mark
 
 OPTIONS = RedoOptions()
@@ -20,25 +22,42 @@ def mark(at: float = 0.0) -> Mark:
     return Mark("m", "artifact", Box(at, at, at + 20, at + 20), (Disk(at + 10, at + 10),))
 
 
-def drew(person: str, *marks: Mark, pair: str = "p", seconds: float | None = None, round: int = 0) -> Answered:
-    return Answered("regional", pair, person, round, "2026-01-01", seconds, marks)
+def drew(person: str, *marks: Mark, pair: str = "p", seconds: float | None = None, round: int = 0) -> CountedAnswer:
+    return CountedAnswer("regional", pair, person, round, "2026-01-01", seconds, marks)
 
 
-def rated(number: int, *scores: float, person: str = "rater", seconds: float | None = None) -> Answered:
+def rated(number: int, *scores: float, person: str = "rater", seconds: float | None = None) -> CountedAnswer:
     given = dict(zip(DIMENSIONS, scores, strict=True))
-    return Answered("scoring", f"p{number:03}", person, 0, f"2026-01-01T00:{number:02}", seconds, None, given)
+    return CountedAnswer("scoring", f"p{number:03}", person, 0, f"2026-01-01T00:{number:02}", seconds, None, given)
 
 
-def reasons(*answers: Answered, options: RedoOptions = OPTIONS) -> list[tuple[str, str]]:
-    return [(one.person_id, one.reason) for one in to_redo(answers, options)]
+def reasons(*answers: CountedAnswer, options: RedoOptions = OPTIONS) -> list[tuple[str, str]]:
+    return [(one.person_id, one.reason) for one in find_tasks_to_redo(answers, options)]
+
+
+class TestFaults:
+    def test_what_was_drawn_and_does_not_count_is_a_reason_of_its_own(self) -> None:
+        answer = replace(drew("a", mark()), faults=("kinds_mixed", "box_without_disk", "kinds_mixed"))
+        found = find_tasks_to_redo([answer, drew("b", mark())], OPTIONS)
+        assert [(one.person_id, one.reason, one.figure) for one in found] == [
+            ("a", "box_without_disk", 1),
+            ("a", "kinds_mixed", 2),
+        ]
+        assert found[0].sentence == "1 box has no disk and does not count."
+        assert found[1].sentence.endswith("are the flaws artifacts or failures?")
+
+    @pytest.mark.parametrize("fault", ["box_without_disk", "disk_without_box", "kinds_mixed"])
+    def test_the_second_answer_is_left_as_it_is(self, fault: str) -> None:
+        assert reasons(replace(drew("a", mark(), round=1), faults=(fault,))) == []
+        assert reasons(replace(drew("a", mark()), faults=(fault,)), drew("a", mark(), round=1)) == []
 
 
 class TestAlone:
     def test_who_agrees_with_nobody_while_the_others_agree(self) -> None:
-        [redo] = to_redo([drew("a", mark()), drew("b", mark(1)), drew("c", mark(100))], OPTIONS)
+        [redo] = find_tasks_to_redo([drew("a", mark()), drew("b", mark(1)), drew("c", mark(100))], OPTIONS)
         assert redo[:5] == ("regional", "p", "c", 0, "alone")
         assert (redo.figure, redo.threshold) == (0, 0.1)
-        assert redo.sentence.startswith("The boxes agree with nobody's (F1 at most 0.00 at IoU 0.3), but the 2 others")
+        assert "agree with no other person's (F1 at most 0.00 at IoU 0.3), but the 2 others agree" in redo.sentence
 
     def test_not_where_all_three_differ(self) -> None:
         assert reasons(drew("a", mark()), drew("b", mark(50)), drew("c", mark(100))) == []
@@ -62,9 +81,9 @@ class TestAlone:
 
 class TestEmpty:
     def test_who_drew_nothing_where_all_others_drew(self) -> None:
-        [redo] = to_redo([drew("a", mark()), drew("b", mark(90)), drew("c")], OPTIONS)
+        [redo] = find_tasks_to_redo([drew("a", mark()), drew("b", mark(90)), drew("c")], OPTIONS)
         assert (redo.person_id, redo.reason, redo.figure, redo.threshold) == ("c", "empty", 0, 1)
-        assert redo.sentence == "Nothing is drawn, but each of the 2 others drew something."
+        assert redo.sentence == "No region is drawn, but each of the 2 others drew at least one."
 
     def test_not_with_company(self) -> None:
         assert reasons(drew("a", mark()), drew("b"), drew("c")) == []
@@ -75,10 +94,10 @@ class TestHasty:
 
     def test_far_below_the_usual_time(self) -> None:
         quick = rated(41, 5, 5, 5, person="quick", seconds=3)
-        [redo] = to_redo([*self.USUAL, quick], OPTIONS)
+        [redo] = find_tasks_to_redo([*self.USUAL, quick], OPTIONS)
         assert (redo.person_id, redo.reason, redo.figure) == ("quick", "hasty", 3)
         assert redo.threshold == pytest.approx(0.2 * 69)
-        assert redo.sentence == "It took 3 s; the usual time is 69 s."
+        assert redo.sentence == "It took 3 s; the median is 69 s."
 
     @pytest.mark.parametrize("seconds", [None, 0.0, -1.0, float("nan"), float("inf"), 14.0])
     def test_not_where_the_time_is_unknown_or_fair(self, seconds: float | None) -> None:
@@ -99,17 +118,17 @@ class TestHasty:
         spread = median_abs_deviation(np.log(seconds), scale="normal")
         by_spread = np.exp(np.median(np.log(seconds)) - 3 * spread)
         # scipy's constant has more digits
-        assert hasty_below(seconds, OPTIONS) == pytest.approx(min(0.2 * np.median(seconds), by_spread), rel=1e-3)
+        assert hasty_threshold(seconds, OPTIONS) == pytest.approx(min(0.2 * np.median(seconds), by_spread), rel=1e-3)
 
     def test_hardly_anybody_whose_times_are_as_people_s_are(self) -> None:
         seconds = np.random.default_rng(0).lognormal(4, 0.6, 5000)
-        assert (seconds < hasty_below(seconds, OPTIONS)).mean() < 0.003
+        assert (seconds < hasty_threshold(seconds, OPTIONS)).mean() < 0.003
 
 
 class TestSameScores:
     def test_every_task_of_a_long_run(self) -> None:
         run = [rated(i, 3, 3, 3) for i in range(6)]
-        found = to_redo([*run, rated(7, 1, 2, 3), rated(8, 3, 3, 3)], OPTIONS)
+        found = find_tasks_to_redo([*run, rated(7, 1, 2, 3), rated(8, 3, 3, 3)], OPTIONS)
         assert [one.pair_id for one in found] == [f"p00{i}" for i in range(6)]
         assert {(one.reason, one.figure, one.threshold) for one in found} == {("same_scores", 6, 6)}
 
@@ -149,11 +168,11 @@ class TestTheList:
             )
             for i, (person, pair, some, time) in enumerate(drawn)
         ]
-        expected = to_redo(answers, RedoOptions(least_times=5))
+        expected = find_tasks_to_redo(answers, RedoOptions(least_times=5))
         random.shuffle(answers)
-        assert to_redo(answers, RedoOptions(least_times=5)) == expected
+        assert find_tasks_to_redo(answers, RedoOptions(least_times=5)) == expected
 
     @given(st.integers(1, 4), st.integers(1, 5))
     def test_people_who_agree_do_nothing_again(self, people: int, pairs: int) -> None:
         team = [drew(f"a{i}", mark(), mark(50), pair=f"p{j}", seconds=60) for i in range(people) for j in range(pairs)]
-        assert to_redo(team, OPTIONS) == []
+        assert find_tasks_to_redo(team, OPTIONS) == []

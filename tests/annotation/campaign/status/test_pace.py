@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from annotation.campaign.status.pace import DAY, UNKNOWN, End, Pace, end_of, last_of, moment_of, pace, worked_seconds
+from annotation.campaign.status.pace import (
+    ONE_DAY,
+    UNKNOWN_END,
+    EstimatedEnd,
+    WorkPace,
+    estimate_end,
+    estimate_pace,
+    latest_end,
+    worked_seconds,
+)
+from mos.times import parse_utc_time
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 BREAK = timedelta(minutes=15)
@@ -47,7 +57,7 @@ class TestPace:
     @given(st.lists(st.integers(0, 60), min_size=1, max_size=7), st.sampled_from([0.5, 0.8, 0.95]))
     def test_is_the_mean_of_the_days_with_students_interval(self, counts: list[int], level: float) -> None:
         done = [ago(day + 0.5) for day, count in enumerate(counts) for _ in range(count)]
-        found = pace(done, ago(len(counts)), NOW, 7, level)
+        found = estimate_pace(done, ago(len(counts)), NOW, 7, level)
         mean = np.mean(counts)
         if mean == 0:
             assert found is None
@@ -62,14 +72,14 @@ class TestPace:
 
     def test_only_the_last_days_count(self) -> None:
         done = [ago(day + 0.5) for day in range(20) for _ in range(100 if day > 6 else 10)]
-        assert pace(done, ago(30), NOW, 7, 0.8) == pytest.approx(pace(done[:70], ago(7), NOW, 7, 0.8))
+        assert estimate_pace(done, ago(30), NOW, 7, 0.8) == pytest.approx(estimate_pace(done[:70], ago(7), NOW, 7, 0.8))
 
     def test_it_is_unknown_within_the_first_day_and_without_work(self) -> None:
-        assert pace([ago(0.1)] * 9, ago(0.9), NOW, 7, 0.8) is None
-        assert pace([], ago(9), NOW, 7, 0.8) is None
+        assert estimate_pace([ago(0.1)] * 9, ago(0.9), NOW, 7, 0.8) is None
+        assert estimate_pace([], ago(9), NOW, 7, 0.8) is None
 
     def test_a_clock_that_is_ahead_does_no_harm(self) -> None:
-        assert pace([ago(-1)], ago(1), NOW, 7, 0.8) == pace([ago(0)], ago(1), NOW, 7, 0.8)
+        assert estimate_pace([ago(-1)], ago(1), NOW, 7, 0.8) == estimate_pace([ago(0)], ago(1), NOW, 7, 0.8)
 
     @pytest.mark.parametrize("dispersion", [1, 5])
     def test_its_interval_covers_the_true_pace_about_as_often_as_it_says(self, dispersion: int) -> None:
@@ -77,24 +87,31 @@ class TestPace:
         covered = 0
         for _ in range(400):
             counts = dispersion * rng.poisson(20 / dispersion, 7)
-            found = pace([ago(day + 0.5) for day, n in enumerate(counts) for _ in range(n)], ago(7), NOW, 7, 0.8)
+            found = estimate_pace(
+                [ago(day + 0.5) for day, n in enumerate(counts) for _ in range(n)], ago(7), NOW, 7, 0.8
+            )
             covered += found is not None and found.low <= 20 <= found.high
         assert 0.75 < covered / 400 < 0.95
 
 
 class TestTheEnd:
     def test_is_what_is_left_over_the_pace(self) -> None:
-        assert end_of(40, Pace(10, 20, 40), NOW) == End(NOW + DAY, NOW + 2 * DAY, NOW + 4 * DAY)
+        assert estimate_end(40, WorkPace(10, 20, 40), NOW) == EstimatedEnd(
+            NOW + ONE_DAY, NOW + 2 * ONE_DAY, NOW + 4 * ONE_DAY
+        )
 
     def test_is_unknown_without_a_pace_and_open_where_there_may_be_none(self) -> None:
-        assert end_of(40, None, NOW) == UNKNOWN
-        assert end_of(40, Pace(-1, 20, 40), NOW).latest is None
-        assert end_of(10**9, Pace(1, 1, 1), NOW) == UNKNOWN
+        assert estimate_end(40, None, NOW) == UNKNOWN_END
+        assert estimate_end(40, WorkPace(-1, 20, 40), NOW).latest is None
+        assert estimate_end(10**9, WorkPace(1, 1, 1), NOW) == UNKNOWN_END
 
     def test_of_several_is_the_last_or_unknown_where_one_is(self) -> None:
-        one, other = End(NOW, NOW + 2 * DAY, None), End(NOW + DAY, NOW + DAY, NOW + 9 * DAY)
-        assert last_of([one, other]) == End(NOW + DAY, NOW + 2 * DAY, None)
-        assert last_of([one, UNKNOWN]) == UNKNOWN
+        one, other = (
+            EstimatedEnd(NOW, NOW + 2 * ONE_DAY, None),
+            EstimatedEnd(NOW + ONE_DAY, NOW + ONE_DAY, NOW + 9 * ONE_DAY),
+        )
+        assert latest_end([one, other]) == EstimatedEnd(NOW + ONE_DAY, NOW + 2 * ONE_DAY, None)
+        assert latest_end([one, UNKNOWN_END]) == UNKNOWN_END
 
 
 @pytest.mark.parametrize(
@@ -109,4 +126,4 @@ class TestTheEnd:
     ],
 )
 def test_a_moment_is_read_in_utc(text: str, moment: datetime | None) -> None:
-    assert moment_of(text) == moment
+    assert parse_utc_time(text) == moment

@@ -1,0 +1,1 @@
+"""Synchronise a campaign with Label Studio: read submissions, create projects and tasks, wait for webhooks."""

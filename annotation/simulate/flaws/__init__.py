@@ -1,0 +1,1 @@
+"""Injected flaws: painters, true boxes and disks, and rationales."""
