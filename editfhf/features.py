@@ -1,7 +1,7 @@
-"""The columns of a dataset: one Arrow schema per config, carrying the `datasets` features in its metadata.
+"""The columns of a dataset: one Arrow schema per config, with the features of `datasets` in its metadata.
 
-The schemas are written by hand, without importing `datasets` (about a second), because every build worker needs them;
-a test holds them equal to what `datasets.Features` itself would write.
+The schemas do not import `datasets` (about a second), because every build worker needs them; a test compares them with
+what `datasets.Features` would write.
 """
 
 from __future__ import annotations
@@ -11,127 +11,151 @@ from functools import cache
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from annotation.records import DIMENSIONS, KINDS
-from annotation.tasks import tasks
+from annotation.taxonomy import load_edit_tasks
 
-CONFIGS = ("default", "ratings", "annotators", "marks")
-SPLITS = ("train", "validation", "test")
+DATASET_CONFIGS = ("default", "ratings", "annotators", "marks")
+DATASET_SPLITS = ("train", "validation", "test")
 
-Feature = dict[str, Any]
+FeatureSpec = dict[str, Any]
 
 
-def _value(dtype: str) -> Feature:
+def _value_feature(dtype: str) -> FeatureSpec:
     return {"dtype": dtype, "_type": "Value"}
 
 
-def _list(feature: Feature, length: int = -1) -> Feature:
+def _list_feature(feature: FeatureSpec, length: int = -1) -> FeatureSpec:
     fixed = {} if length == -1 else {"length": length}
     return {"feature": feature, **fixed, "_type": "List"}
 
 
-STRING, INT, FLOAT, DOUBLE, BOOL = (_value(t) for t in ("string", "int32", "float32", "float64", "bool"))
-IMAGE: Feature = {"_type": "Image"}
-GREY: Feature = {"mode": "L", "_type": "Image"}
-BOX = _list(FLOAT, 4)
-DISKS = _list(_list(FLOAT, 2))
+STRING_FEATURE, INT_FEATURE, FLOAT_FEATURE, DOUBLE_FEATURE, BOOL_FEATURE = (
+    _value_feature(t) for t in ("string", "int32", "float32", "float64", "bool")
+)
+IMAGE_FEATURE: FeatureSpec = {"_type": "Image"}
+GREY_FEATURE: FeatureSpec = {"mode": "L", "_type": "Image"}
+BOX_FEATURE = _list_feature(FLOAT_FEATURE, 4)
+DISKS_FEATURE = _list_feature(_list_feature(FLOAT_FEATURE, 2))
 
 
-def _default() -> dict[str, Feature]:
+def _pair_columns() -> dict[str, FeatureSpec]:
     region = {
-        "region_id": STRING,
-        "box": BOX,
-        "disks": DISKS,
-        "flaw_type": STRING,
-        "severity": STRING,
-        "rationale": STRING,
-        "annotators": _list(STRING),
+        "region_id": STRING_FEATURE,
+        "box": BOX_FEATURE,
+        "disks": DISKS_FEATURE,
+        "flaw_type": STRING_FEATURE,
+        "severity": STRING_FEATURE,
+        "rationale": STRING_FEATURE,
+        "annotators": _list_feature(STRING_FEATURE),
     }
-    columns: dict[str, Feature] = {
-        "pair_id": STRING,
-        "source_id": STRING,
-        "source_image": IMAGE,
-        "edited_image": IMAGE,
-        "instruction": STRING,
-        "task": {"names": list(tasks()), "_type": "ClassLabel"},
-        "task_group": STRING,
-        "editor": STRING,
+    columns: dict[str, FeatureSpec] = {
+        "pair_id": STRING_FEATURE,
+        "source_id": STRING_FEATURE,
+        "source_image": IMAGE_FEATURE,
+        "edited_image": IMAGE_FEATURE,
+        "instruction": STRING_FEATURE,
+        "task": {"names": list(load_edit_tasks()), "_type": "ClassLabel"},
+        "task_group": STRING_FEATURE,
+        "editor": STRING_FEATURE,
     }
-    columns |= {f"{kind}_saliency": GREY for kind in KINDS}
-    columns |= {f"{kind}_peak": FLOAT for kind in KINDS}
-    columns |= {f"{kind}_regions": _list(region) for kind in KINDS}
+    columns |= {f"{kind}_saliency": GREY_FEATURE for kind in KINDS}
+    columns |= {f"{kind}_peak": FLOAT_FEATURE for kind in KINDS}
+    columns |= {f"{kind}_regions": _list_feature(region) for kind in KINDS}
     for dimension in DIMENSIONS:
-        columns |= {dimension: FLOAT, f"{dimension}_ci95": FLOAT, f"{dimension}_n": INT}
-    return columns | {"overall": FLOAT, "licence": STRING}
+        columns |= {dimension: FLOAT_FEATURE, f"{dimension}_ci95": FLOAT_FEATURE, f"{dimension}_n": INT_FEATURE}
+    return columns | {"overall": FLOAT_FEATURE, "licence": STRING_FEATURE}
 
 
-def _ratings() -> dict[str, Feature]:
+def _rating_columns() -> dict[str, FeatureSpec]:
     return {
-        "pair_id": STRING,
-        "annotator_id": STRING,
-        "dimension": STRING,
-        "score": DOUBLE,
-        "rated_at": STRING,
-        "status": STRING,
-        "rule": STRING,
-        "statistic": DOUBLE,
-        "threshold": DOUBLE,
-        "z": DOUBLE,
-        "split": STRING,
-        "file": STRING,
-        "row": INT,
+        "pair_id": STRING_FEATURE,
+        "annotator_id": STRING_FEATURE,
+        "dimension": STRING_FEATURE,
+        "score": DOUBLE_FEATURE,
+        "rated_at": STRING_FEATURE,
+        "status": STRING_FEATURE,
+        "rule": STRING_FEATURE,
+        "statistic": DOUBLE_FEATURE,
+        "threshold": DOUBLE_FEATURE,
+        "z": DOUBLE_FEATURE,
+        "split": STRING_FEATURE,
+        "file": STRING_FEATURE,
+        "row": INT_FEATURE,
     }
 
 
-def _annotators() -> dict[str, Feature]:
+def _annotator_columns() -> dict[str, FeatureSpec]:
     return {
-        "annotator_id": STRING,
-        "regional_annotations": INT,
-        "boxes": INT,
-        "boxes_accepted": INT,
-        "disks": INT,
-        "rationales": INT,
-        "flags": INT,
-        "ratings": INT,
-        "outliers": INT,
-        "outlier_share": DOUBLE,
-        "expected_share": DOUBLE,
-        "excluded": BOOL,
-        "reason": STRING,
-        "excluded_in": STRING,
-        "rule": STRING,
-        "statistic": DOUBLE,
-        "threshold": DOUBLE,
+        "annotator_id": STRING_FEATURE,
+        "regional_annotations": INT_FEATURE,
+        "boxes": INT_FEATURE,
+        "boxes_accepted": INT_FEATURE,
+        "disks": INT_FEATURE,
+        "rationales": INT_FEATURE,
+        "flags": INT_FEATURE,
+        "ratings": INT_FEATURE,
+        "outliers": INT_FEATURE,
+        "outlier_share": DOUBLE_FEATURE,
+        "expected_share": DOUBLE_FEATURE,
+        "excluded": BOOL_FEATURE,
+        "reason": STRING_FEATURE,
+        "excluded_in": STRING_FEATURE,
+        "rule": STRING_FEATURE,
+        "statistic": DOUBLE_FEATURE,
+        "threshold": DOUBLE_FEATURE,
     }
 
 
-def _marks() -> dict[str, Feature]:
+def _mark_columns() -> dict[str, FeatureSpec]:
     return {
-        "pair_id": STRING,
-        "annotator_id": STRING,
-        "mark_id": STRING,
-        "kind": STRING,
-        "box": BOX,
-        "disks": DISKS,
-        "flaw_type": STRING,
-        "severity": STRING,
-        "status": STRING,
-        "region_id": STRING,
-        "width": INT,
-        "height": INT,
-        "split": STRING,
-        "file": STRING,
-        "row": INT,
+        "pair_id": STRING_FEATURE,
+        "annotator_id": STRING_FEATURE,
+        "mark_id": STRING_FEATURE,
+        "kind": STRING_FEATURE,
+        "box": BOX_FEATURE,
+        "disks": DISKS_FEATURE,
+        "flaw_type": STRING_FEATURE,
+        "severity": STRING_FEATURE,
+        "status": STRING_FEATURE,
+        "region_id": STRING_FEATURE,
+        "width": INT_FEATURE,
+        "height": INT_FEATURE,
+        "split": STRING_FEATURE,
+        "file": STRING_FEATURE,
+        "row": INT_FEATURE,
     }
 
 
-def columns(config: str) -> dict[str, Feature]:
-    """Column name to feature (in the JSON form of `datasets`) of one config."""
-    return {"default": _default, "ratings": _ratings, "annotators": _annotators, "marks": _marks}[config]()
+def list_config_columns(config: str) -> dict[str, FeatureSpec]:
+    """The columns of one config.
+
+    Parameters
+    ----------
+    config
+        One of `DATASET_CONFIGS`.
+
+    Returns
+    -------
+    dict
+        Feature by name of the column, in the JSON form of `datasets`.
+
+    Examples
+    --------
+    >>> list_config_columns("marks")["kind"]
+    {'dtype': 'string', '_type': 'Value'}
+    """
+    return {
+        "default": _pair_columns,
+        "ratings": _rating_columns,
+        "annotators": _annotator_columns,
+        "marks": _mark_columns,
+    }[config]()
 
 
-def arrow_type(feature: Feature | dict[str, Feature]) -> pa.DataType:
-    """The Arrow storage type that `datasets` gives a feature."""
+def to_arrow_type(feature: FeatureSpec | dict[str, FeatureSpec]) -> pa.DataType:
+    """The Arrow type in which `datasets` stores a feature."""
     match feature.get("_type"):
         case "Value":
             return pa.type_for_alias(feature["dtype"])
@@ -140,16 +164,27 @@ def arrow_type(feature: Feature | dict[str, Feature]) -> pa.DataType:
         case "ClassLabel":
             return pa.int64()
         case "List" if "length" in feature:
-            return pa.list_(arrow_type(feature["feature"]), feature["length"])
+            return pa.list_(to_arrow_type(feature["feature"]), feature["length"])
         case "List":
-            return pa.list_(arrow_type(feature["feature"]))
+            return pa.list_(to_arrow_type(feature["feature"]))
         case _:
-            return pa.struct({name: arrow_type(inner) for name, inner in feature.items()})
+            return pa.struct({name: to_arrow_type(inner) for name, inner in feature.items()})
 
 
 @cache
-def schema(config: str) -> pa.Schema:
-    """The Arrow schema of one config, with the metadata from which `datasets` restores its features."""
-    features = columns(config)
+def make_arrow_schema(config: str) -> pa.Schema:
+    """The Arrow schema of one config, with the metadata from which `datasets` restores its features.
+
+    Parameters
+    ----------
+    config
+        One of `DATASET_CONFIGS`.
+    """
+    features = list_config_columns(config)
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    return pa.schema([(name, arrow_type(feature)) for name, feature in features.items()], metadata=metadata)
+    return pa.schema([(name, to_arrow_type(feature)) for name, feature in features.items()], metadata=metadata)
+
+
+def has_empty_row_group(shard: pq.FileMetaData) -> bool:
+    """Whether a row group of a Parquet file has no rows: `datasets` reads as many rows at a time as the first has."""
+    return any(shard.row_group(number).num_rows == 0 for number in range(shard.num_row_groups))

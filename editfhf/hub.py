@@ -1,7 +1,7 @@
-"""Publishing a dataset to the Hugging Face Hub, file by file as it was built, and never over anything unasked.
+"""Publish a dataset on the Hugging Face Hub: the files as they were built, and nothing is replaced without `update`.
 
-`upload_folder` sends the shards as they are (`push_to_hub` would encode them again); where Xet is in use it uploads in
-resumable batches, so that an interrupted push goes on where it stopped when it is run again.
+`upload_folder` sends the shards as they are (`push_to_hub` would encode them again). With Xet it uploads in batches,
+so that the next run of an interrupted push resumes.
 """
 
 from __future__ import annotations
@@ -14,22 +14,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from editfhf.manifest import FOLDERS, MANIFEST, is_inside, read_manifest
+from editfhf.manifest import DATASET_FOLDERS, MANIFEST_FILE, is_dataset_path, read_manifest
 from mos.errors import UserError
+from mos.files import read_regular_file
+from mos.json_limits import MAX_JSON_LENGTH, describe_json_excess
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import DatasetInfo, RepoFile
 
-# Folders in which every file is ours: what an older build left there goes when the dataset is replaced.
-OURS = (*FOLDERS.values(), "figures")
-README = "README.md"
-FORMATS = "editfhf-dataset/"
+
+# Folders with files of builds only: files of an older build are deleted when the dataset is replaced.
+README_FILE = "README.md"
+FORMAT_PREFIX = "editfhf-dataset/"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a push would do: paths in the repository, sorted."""
+class PushPlan:
+    """What a push would do.
+
+    Attributes
+    ----------
+    repo, revision : str
+        Repository and branch.
+    creates_repo, creates_branch : bool
+        Whether they have to be created.
+    private : bool
+        Whether the repository would be created as a private one.
+    added, replaced, deleted, unchanged : tuple of str
+        Paths in the repository, sorted.
+    bytes : int
+        Size of the files to send.
+    parent : str or None
+        Commit that the push is based on.
+    """
 
     repo: str
     revision: str
@@ -45,10 +63,11 @@ class Plan:
 
     @property
     def empty(self) -> bool:
+        """Whether the repository holds exactly this dataset already."""
         return not (self.added or self.replaced or self.deleted)
 
 
-def push(
+def push_dataset(
     root: Path,
     repo: str,
     *,
@@ -56,47 +75,78 @@ def push(
     revision: str = "main",
     update: bool = False,
     message: str | None = None,
-    confirm: Callable[[Plan], bool] = lambda plan: True,
+    confirm: Callable[[PushPlan], bool] = lambda plan: True,
 ) -> str | None:
-    """Send the dataset in `root` to the dataset repository `repo` ("user/name") and give its address.
+    """Send the files that the manifest names to a dataset repository.
 
-    Only the files that the manifest names are sent.  The repository is created when there is none.  `confirm` sees
-    the plan before anything is changed; None is returned when it says no.
+    Parameters
+    ----------
+    root
+        Folder of the dataset.
+    repo
+        "user/name"; created when there is none.
+    private, revision, update, message, confirm
+        As in `editfhf.push`.
 
-    Raises:
-        UserError: the folder is no dataset or a file is missing; the repository holds something else, or would have
-            files replaced without `update`; the Hub refuses or cannot be reached.
+    Returns
+    -------
+    str or None
+        Address of the dataset; None when `confirm` returned False.
+
+    Raises
+    ------
+    UserError
+        The folder is not a dataset or a file is missing; the repository holds other files, or files would be replaced
+        without `update`; the Hub refuses or cannot be reached.
     """
     from huggingface_hub import HfApi
 
-    files = _local_files(root)
-    with _one_sentence(repo):
+    files = _list_local_files(root)
+    with _explain_hub_errors(repo):
         api = HfApi(library_name="editfhf")
-        plan = make_plan(api, root, files, repo, private=private, revision=revision)
+        plan = plan_push(api, root, files, repo, private=private, revision=revision)
         _refuse_overwriting(api, plan, update)
         if not confirm(plan):
             return None
         if not plan.empty:
-            _upload(api, root, files, plan, message or f"Upload {_title(root)}")
+            _upload_files(api, root, files, plan, message or f"Upload {_dataset_title(root)}")
     return f"{api.endpoint}/datasets/{repo}" + (f"/tree/{revision}" if revision != "main" else "")
 
 
-def make_plan(
+def plan_push(
     api: HfApi, root: Path, files: Mapping[str, str], repo: str, *, private: bool = False, revision: str = "main"
-) -> Plan:
-    """Compare the dataset with what the repository holds at `revision`; nothing is changed.
+) -> PushPlan:
+    """Compare the dataset with the repository at `revision`; nothing is changed.
 
-    files: sha256 by path of everything to send
+    Parameters
+    ----------
+    api
+        Client of the Hub.
+    root
+        Folder of the dataset.
+    files
+        SHA-256 by path of everything to send.
+    repo, private, revision
+        As in `push_dataset`.
+
+    Raises
+    ------
+    UserError
+        `private` is set and the repository is public.
     """
-    creates_repo, creates_branch, info = _state(api, repo, revision)
+    creates_repo, creates_branch, info = _find_repository_state(api, repo, revision)
     if info is not None and private and not info.private:
-        raise UserError(f"The repository {repo} is public. Make it private in its settings, or leave --private out.")
+        raise UserError(f"The repository {repo} is public. Make it private in its settings, or omit --private.")
     parent = info.sha if info is not None else None
-    remote = _remote_files(api, repo, parent) if parent is not None else {}
-    unchanged = {path for path, digest in files.items() if path in remote and _same(root / path, digest, remote[path])}
-    stale = {path for path in remote if path.split("/")[0] in OURS and "/" in path and path not in files}
+    remote = _list_remote_files(api, repo, parent) if parent is not None else {}
+    unchanged = {
+        path
+        for path, digest in files.items()
+        if path in remote and _has_same_content(root / path, digest, remote[path])
+    }
+    stale = {path for path in remote if path.split("/")[0] in DATASET_FOLDERS and "/" in path and path not in files}
     changed = sorted(set(files) - unchanged)
-    return Plan(
+    return PushPlan(
         repo=repo,
         revision=revision,
         creates_repo=creates_repo,
@@ -111,23 +161,24 @@ def make_plan(
     )
 
 
-def _local_files(root: Path) -> dict[str, str]:
+def _list_local_files(root: Path) -> dict[str, str]:
     """sha256 by path of every file of the dataset, its manifest included."""
-    manifest = read_manifest(root)
-    files = {output["path"]: output["sha256"] for output in manifest["outputs"]}
+    files = {output.path: output.sha256 for output in read_manifest(root).outputs}
     for path in files:
-        if not is_inside(path) or not (root / path).is_file():
-            raise UserError(f"{root / MANIFEST} names {path!r}, which is not there. Run `editfhf validate {root}`.")
-    return {**files, MANIFEST: hashlib.sha256((root / MANIFEST).read_bytes()).hexdigest()}
+        if not is_dataset_path(path) or not (root / path).is_file():
+            raise UserError(
+                f"{root / MANIFEST_FILE} names {path!r}, which is not there. Run `editfhf validate {root}`."
+            )
+    return {**files, MANIFEST_FILE: hashlib.sha256(read_regular_file(root / MANIFEST_FILE)).hexdigest()}
 
 
-def _title(root: Path) -> str:
-    corpus = read_manifest(root)["corpus"]
+def _dataset_title(root: Path) -> str:
+    corpus = read_manifest(root).corpus
     return " ".join(f"{corpus.get('name') or 'dataset'} {corpus.get('version') or ''}".split())[:100]
 
 
-def _state(api: HfApi, repo: str, revision: str) -> tuple[bool, bool, DatasetInfo | None]:
-    """Whether the repository and the branch have to be created, and what the branch is or would be made from."""
+def _find_repository_state(api: HfApi, repo: str, revision: str) -> tuple[bool, bool, DatasetInfo | None]:
+    """(creates_repo, creates_branch, state of the branch or of the one that it starts from)."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
@@ -142,57 +193,59 @@ def _state(api: HfApi, repo: str, revision: str) -> tuple[bool, bool, DatasetInf
         return True, revision != "main", None
 
 
-def _remote_files(api: HfApi, repo: str, revision: str) -> dict[str, RepoFile]:
+def _list_remote_files(api: HfApi, repo: str, revision: str) -> dict[str, RepoFile]:
     from huggingface_hub.hf_api import RepoFile
 
     tree = api.list_repo_tree(repo, repo_type="dataset", revision=revision, recursive=True)
     return {item.path: item for item in tree if isinstance(item, RepoFile) and item.path != ".gitattributes"}
 
 
-def _same(path: Path, digest: str, remote: RepoFile) -> bool:
-    """Whether the repository has this very content: by sha256 where it is stored as LFS, else by git's own digest."""
+def _has_same_content(path: Path, digest: str, remote: RepoFile) -> bool:
+    """Whether the repository has the same content: by SHA-256 if it is stored as LFS, else by git's digest."""
     if remote.size != path.stat().st_size:
         return False
     if remote.lfs is not None:
         return remote.lfs.sha256 == digest
-    data = path.read_bytes()
+    data = read_regular_file(path)
     blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
     return remote.blob_id == blob.hexdigest()
 
 
-def _refuse_overwriting(api: HfApi, plan: Plan, update: bool) -> None:
+def _refuse_overwriting(api: HfApi, plan: PushPlan, update: bool) -> None:
     touched = plan.replaced + plan.deleted
     if not touched or plan.creates_branch:
         return
-    # A repository made in the browser comes with a README and nothing else.
-    if touched != (README,) and not _is_dataset(api, plan):
+    # A repository that was created in the browser has a README and nothing else.
+    if touched != (README_FILE,) and not _is_dataset(api, plan):
         raise UserError(
             f"The repository {plan.repo} holds files that editfhf did not put there (such as {touched[0]!r}). Nothing "
             "was sent. Choose another name for the repository."
         )
     if not update:
         raise UserError(
-            f"The repository {plan.repo} holds something already: {len(plan.replaced)} files would be replaced and "
+            f"The repository {plan.repo} is not empty: {len(plan.replaced)} files would be replaced and "
             f"{len(plan.deleted)} deleted. Nothing was sent. Pass --update to replace it; its history keeps them."
         )
 
 
-def _is_dataset(api: HfApi, plan: Plan) -> bool:
+def _is_dataset(api: HfApi, plan: PushPlan) -> bool:
     import orjson
 
-    if MANIFEST not in (*plan.replaced, *plan.unchanged):
+    if MANIFEST_FILE not in (*plan.replaced, *plan.unchanged):
         return False
-    local = api.hf_hub_download(plan.repo, MANIFEST, repo_type="dataset", revision=plan.parent)
+    local = api.hf_hub_download(plan.repo, MANIFEST_FILE, repo_type="dataset", revision=plan.parent)
+    with Path(local).open("rb") as stream:
+        data = stream.read(MAX_JSON_LENGTH + 1)
     try:
-        manifest: Any = orjson.loads(Path(local).read_bytes())
+        manifest: Any = None if describe_json_excess(data) else orjson.loads(data)
     except orjson.JSONDecodeError:
         return False
-    return isinstance(manifest, dict) and str(manifest.get("format", "")).startswith(FORMATS)
+    return isinstance(manifest, dict) and str(manifest.get("format", "")).startswith(FORMAT_PREFIX)
 
 
-def _upload(api: HfApi, root: Path, files: Mapping[str, str], plan: Plan, message: str) -> None:
+def _upload_files(api: HfApi, root: Path, files: Mapping[str, str], plan: PushPlan, message: str) -> None:
     if plan.creates_repo:
-        # None leaves the choice to the account's or organisation's own default.
+        # None: the default of the account or organisation.
         api.create_repo(plan.repo, repo_type="dataset", private=True if plan.private else None)
     if plan.creates_branch:
         api.create_branch(plan.repo, repo_type="dataset", branch=plan.revision)
@@ -202,7 +255,7 @@ def _upload(api: HfApi, root: Path, files: Mapping[str, str], plan: Plan, messag
         folder_path=root,
         revision=plan.revision,
         commit_message=message,
-        # Whoever commits in between makes this fail rather than disappear.
+        # Fails if somebody committed in between, instead of undoing that commit.
         parent_commit=None if plan.creates_branch else plan.parent,
         allow_patterns=[glob.escape(path) for path in files],
         delete_patterns=[glob.escape(path) for path in plan.deleted] or None,
@@ -210,41 +263,43 @@ def _upload(api: HfApi, root: Path, files: Mapping[str, str], plan: Plan, messag
 
 
 @contextmanager
-def _one_sentence(repo: str) -> Iterator[None]:
-    """Every failure of the Hub or the network as one sentence that holds no secret."""
+def _explain_hub_errors(repo: str) -> Iterator[None]:
+    """Turn every failure of the Hub or the network into UserError; the sentence holds no secret."""
     import httpx2
     from huggingface_hub import errors
 
     try:
         yield
     except errors.HFValidationError:
-        raise UserError(f"{repo!r} is no repository: expected 'user/name' in letters, digits, '-', '_', '.'.") from None
+        raise UserError(
+            f"{repo!r} is not the name of a repository: expected 'user/name' in letters, digits, '-', '_', '.'."
+        ) from None
     except errors.LocalTokenNotFoundError:
         raise UserError(_REFUSED[401].format(repo=repo)) from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
-        said = f"The Hub answered with status {status} for {repo}{_reason(error)}. Try again later."
-        raise UserError(_REFUSED.get(status, said).format(repo=repo)) from None
+        sentence = f"The Hub answered with status {status} for {repo}{_server_reason(error)}. Try again later."
+        raise UserError(_REFUSED.get(status, sentence).format(repo=repo)) from None
     except errors.OfflineModeIsEnabled:
-        raise UserError("The Hub is switched off by HF_HUB_OFFLINE. Unset it and run the command again.") from None
+        raise UserError("HF_HUB_OFFLINE switches the Hub off. Unset it and run the command again.") from None
     except (httpx2.TransportError, ConnectionError, TimeoutError) as error:
         raise UserError(
             f"The Hub cannot be reached ({error.__class__.__name__}). Check the network and run the command again: it "
-            "goes on where it stopped."
+            "resumes."
         ) from None
 
 
 _REFUSED = {
-    401: "The Hub wants to know who you are before it lets you write to {repo}. Log in with `hf auth login`, or set "
+    401: "The Hub requires a login before it lets you write to {repo}. Log in with `hf auth login`, or set "
     "HF_TOKEN to a token that may write.",
     403: "The Hub does not let this account write to {repo}. Use a token with the right to write, or another name.",
     404: "The Hub has no dataset repository {repo} that this account may see, or not that revision. Check both names.",
     409: "Somebody changed {repo} in the meantime. Run the command again to see what would be replaced now.",
     412: "Somebody changed {repo} in the meantime. Run the command again to see what would be replaced now.",
-    429: "The Hub asks to wait: too many requests. Run the command again in some minutes: it goes on where it stopped.",
+    429: "The Hub refuses for now: too many requests. Run the command again in some minutes: it resumes.",
 }
 
 
-def _reason(error: Any) -> str:
-    said = " ".join(str(error.server_message or "").split())[:200]
-    return f" ({said})" if said else ""
+def _server_reason(error: Any) -> str:
+    text = " ".join(str(error.server_message or "").split())[:200]
+    return f" ({text})" if text else ""

@@ -1,55 +1,57 @@
-"""One client for OpenAI and every OpenAI-compatible server: each request counted, cached, resumable and bounded.
+"""Client for OpenAI and every OpenAI-compatible server: cached, resumable, within a budget, every request counted.
 
     async with Chat(connection, folder, Limits(money=Decimal(20))) as chat:
         async for request, outcome in chat.ask_all(requests):
             ...
 
-`Chat` asks one by one, `run_batch` through the Batch API; both keep the same cache, ledger and budget in the folder.
+`Chat` sends requests one by one, `run_batch` through the Batch API. Both use the same cache, ledger and budget, which
+are kept in the folder.
 """
 
 from editfhf.chat.batch import BatchOptions, run_batch
+from editfhf.chat.budget import Limits, Usage, format_cost
 from editfhf.chat.client import Chat
-from editfhf.chat.connection import KEY_VARIABLE, URL_VARIABLE, Connection, find_connection
+from editfhf.chat.costs import Price, Prices, default_prices
+from editfhf.chat.http_client import API_KEY_VARIABLE, BASE_URL_VARIABLE, ChatConnection, find_connection
 from editfhf.chat.outcomes import (
-    Answer,
-    Failed,
-    Filtered,
-    Invalid,
-    Outcome,
+    ChatStopped,
+    FailedRequest,
+    FilteredReply,
+    InvalidReply,
+    ModelAnswer,
+    ModelRefusal,
     OverBudget,
-    Refused,
-    Stopped,
-    Truncated,
+    RequestOutcome,
+    TruncatedReply,
 )
-from editfhf.chat.patience import Patience
-from editfhf.chat.prices import Price, Prices, shipped
-from editfhf.chat.request import JSON, Picture, Request
-from editfhf.chat.usage import Limits, Usage
+from editfhf.chat.request import EncodedImage, JsonValue, ModelRequest
+from editfhf.chat.retry import RetryPolicy
 
 __all__ = [
-    "JSON",
-    "KEY_VARIABLE",
-    "URL_VARIABLE",
-    "Answer",
+    "API_KEY_VARIABLE",
+    "BASE_URL_VARIABLE",
     "BatchOptions",
     "Chat",
-    "Connection",
-    "Failed",
-    "Filtered",
-    "Invalid",
+    "ChatConnection",
+    "ChatStopped",
+    "EncodedImage",
+    "FailedRequest",
+    "FilteredReply",
+    "InvalidReply",
+    "JsonValue",
     "Limits",
-    "Outcome",
+    "ModelAnswer",
+    "ModelRefusal",
+    "ModelRequest",
     "OverBudget",
-    "Patience",
-    "Picture",
     "Price",
     "Prices",
-    "Refused",
-    "Request",
-    "Stopped",
-    "Truncated",
+    "RequestOutcome",
+    "RetryPolicy",
+    "TruncatedReply",
     "Usage",
+    "default_prices",
     "find_connection",
+    "format_cost",
     "run_batch",
-    "shipped",
 ]

@@ -1,4 +1,4 @@
-"""The Batch API of a server: files up, batches begun and found again, answers down."""
+"""Calls of the Batch API: upload and download files, create and find batches."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from editfhf.chat.batch_files import URL
-from editfhf.chat.patience import Again, Retries
-from editfhf.chat.verdicts import Fate, judge
-from editfhf.chat.wire import Lost, NotSent, Response, Wire
+from editfhf.chat.batch_store import BATCH_ENDPOINT
+from editfhf.chat.http_client import HttpClient, HttpResponse, RequestNotSent, ResponseLost
+from editfhf.chat.retry import ResponseKind, Retrier, TransientFailure, classify_response
 from mos.errors import UserError
 
 if TYPE_CHECKING:
     from openai.types import Batch
 
-T = TypeVar("T")
 
-MARK = "editfhf"
-"""The name under which a batch carries its own name in its metadata."""
-PAGE = 100
-MOST_PAGES = 200
+_T = TypeVar("_T")
+
+METADATA_KEY = "editfhf"
+"""Metadata key that holds the name of a batch."""
+BATCHES_PER_PAGE = 100
+MAX_BATCH_PAGES = 200
 TRANSFER_TIMEOUT = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a server says of a batch.
+class BatchStatus:
+    """Status of a batch on the server.
 
-    done: whether anything is still to happen; completed: how many requests it says were answered, and billed
+    done: whether the status is final; completed: requests that the server counts as answered, and bills
     """
 
     batch_id: str
@@ -42,136 +42,138 @@ class Seen:
 
 
 class BatchServer:
-    """One server's batches; every call is tried again as long as there is patience."""
+    """Batches of one server; every call is retried by the retry policy."""
 
-    def __init__(self, wire: Wire, retries: Retries) -> None:
-        self._wire = wire
-        self._retries = retries
+    def __init__(self, http: HttpClient, retrier: Retrier) -> None:
+        self._http = http
+        self._retrier = retrier
 
-    async def upload(self, path: Path, name: str) -> str:
-        """Send a file of requests; its id there.  A file that was sent twice costs nothing."""
+    async def upload_file(self, path: Path, name: str) -> str:
+        """Upload a request file and return its id. A repeated upload costs nothing."""
 
         async def send() -> Any:
             with path.open("rb") as stream:
-                return await self._wire.client.files.create(
+                return await self._http.client.files.create(
                     file=(f"{name}.jsonl", stream), purpose="batch", extra_headers={"Idempotency-Key": f"{name}-file"}
                 )
 
-        return _id(await self._call(send, TRANSFER_TIMEOUT))
+        return _require_id(await self._call(send, TRANSFER_TIMEOUT))
 
-    async def create(self, file_id: str, name: str, look_first: bool) -> str:
-        """Begin a batch; its id.  Where it may have begun already, it is looked for by its name first."""
-        asked = look_first
+    async def create_batch(self, file_id: str, name: str, find_first: bool) -> str:
+        """Create a batch and return its id. With `find_first`, return the batch of that name if there is one."""
+        search_first = find_first
 
-        async def begin() -> str:
-            nonlocal asked
-            found = await self._find(name) if asked else None
-            asked = True
+        async def find_or_create() -> str:
+            nonlocal search_first
+            found = await self._find_batch(name) if search_first else None
+            search_first = True  # a second attempt: the first may have created it
             if found is not None:
                 return found
-            begun = await self._wire.attempt(
-                self._wire.client.batches.create(
+            created = await self._http.await_response(
+                self._http.client.batches.create(
                     completion_window="24h",
-                    endpoint=URL,
+                    endpoint=BATCH_ENDPOINT,
                     input_file_id=file_id,
-                    metadata={MARK: name},
+                    metadata={METADATA_KEY: name},
                     extra_headers={"Idempotency-Key": f"{name}-batch"},
                 )
             )
-            return _id(self._good(begun))
+            return _require_id(self._require_success(created))
 
-        return await self._retry(begin)
+        return await self._retry_call(find_or_create)
 
-    async def look(self, batch_id: str) -> Seen:
-        """How a batch is getting on."""
-        found = await self._call(lambda: self._wire.client.batches.retrieve(batch_id))
+    async def read_status(self, batch_id: str) -> BatchStatus:
+        """Read the status of a batch."""
+        found = await self._call(lambda: self._http.client.batches.retrieve(batch_id))
         try:
-            return _seen(found, batch_id)
+            return _parse_batch_status(found, batch_id)
         except (AttributeError, TypeError):
-            raise UserError(f"What answers at {self._wire.url} has no Batch API. Run without it.") from None
+            raise UserError(f"The server at {self._http.url} has no Batch API. Run without --batch.") from None
 
-    async def fetch(self, file_id: str, target: Path) -> None:
-        """Put a file of the server on the disk."""
+    async def download_file(self, file_id: str, target: Path) -> None:
+        """Download a file of the server to `target`."""
 
         async def receive() -> None:
-            async with self._wire.client.files.with_streaming_response.content(file_id) as response:
+            async with self._http.client.files.with_streaming_response.content(file_id) as response:
                 with target.open("wb") as stream:
                     async for chunk in response.iter_bytes():
                         stream.write(chunk)
 
         await self._call(receive, TRANSFER_TIMEOUT)
 
-    async def delete(self, file_id: str) -> None:
-        """Remove a file, pictures and all, from the server; one that does not do that keeps it."""
+    async def delete_file(self, file_id: str) -> None:
+        """Delete a file, which holds images, from the server; a failure is ignored."""
         try:
-            await self._wire.attempt(self._wire.client.files.delete(file_id))
-        except (Lost, NotSent):
+            await self._http.await_response(self._http.client.files.delete(file_id))
+        except (ResponseLost, RequestNotSent):
             return
 
-    async def _find(self, name: str) -> str | None:
-        """The id of the batch that carries a name, the newest first."""
+    async def _find_batch(self, name: str) -> str | None:
+        """Id of the newest batch with a name in its metadata, or None."""
         after: str | None = None
-        for _ in range(MOST_PAGES):
-            page = await self._wire.attempt(self._page(after))
-            rows = getattr(self._good(page), "data", None) or []
+        for _ in range(MAX_BATCH_PAGES):
+            page = await self._http.await_response(self._page(after))
+            rows = getattr(self._require_success(page), "data", None) or []
             for row in rows:
-                if (getattr(row, "metadata", None) or {}).get(MARK) == name:
-                    return _id(row)
+                if (getattr(row, "metadata", None) or {}).get(METADATA_KEY) == name:
+                    return _require_id(row)
             if not rows or not getattr(page, "has_more", False):
                 return None
-            after = _id(rows[-1])
+            after = _require_id(rows[-1])
         return None
 
     async def _page(self, after: str | None) -> Any:
-        batches = self._wire.client.batches
-        return await (batches.list(limit=PAGE, after=after) if after else batches.list(limit=PAGE))
+        batches = self._http.client.batches
+        return await (
+            batches.list(limit=BATCHES_PER_PAGE, after=after) if after else batches.list(limit=BATCHES_PER_PAGE)
+        )
 
-    async def _call(self, make: Callable[[], Awaitable[T]], timeout: float | None = None) -> T:
-        async def once() -> T:
-            return self._good(await self._wire.attempt(make(), timeout))
+    async def _call(self, make: Callable[[], Awaitable[_T]], timeout: float | None = None) -> _T:
+        async def once() -> _T:
+            return self._require_success(await self._http.await_response(make(), timeout))
 
-        return await self._retry(once)
+        return await self._retry_call(once)
 
-    async def _retry(self, once: Callable[[], Awaitable[T]]) -> T:
-        async def attempt(_: None) -> T:
+    async def _retry_call(self, once: Callable[[], Awaitable[_T]]) -> _T:
+        async def attempt(_: None) -> _T:
             try:
                 return await once()
-            except (Lost, NotSent) as problem:
-                failure = Again(f"No answer came ({problem}).")
+            except (ResponseLost, RequestNotSent) as error:
+                failure = TransientFailure(f"No response came ({error}).")
             raise failure
 
         try:
-            return await self._retries.run(attempt, None)
-        except Again as again:
-            sentence = f"The batches at {self._wire.url} cannot be reached now: {again} Run it again: nothing is lost."
-        raise UserError(sentence)
+            return await self._retrier.run(attempt, None)
+        except TransientFailure as failure:
+            message = f"The batches at {self._http.url} cannot be reached: {failure} Run the command again to continue."
+        raise UserError(message)
 
-    def _good(self, result: T | Response) -> T:
-        if not isinstance(result, Response):
+    def _require_success(self, result: _T | HttpResponse) -> _T:
+        if not isinstance(result, HttpResponse):
             return result
-        verdict = judge(result.status, result.headers, result.content, self._wire.url, "")
-        if verdict.fate is Fate.again:
-            raise Again(verdict.sentence, result.status, verdict.pause)
+        classified = classify_response(result.status, result.headers, result.content, self._http.url, "")
+        if classified.kind is ResponseKind.retry:
+            raise TransientFailure(classified.message, result.status, classified.pause)
         if result.status == 404:
-            raise UserError(f"{self._wire.url} has no Batch API, or has the batch no longer (404). Run without it.")
-        if verdict.fate is Fate.stop:
-            raise UserError(verdict.sentence)
-        raise UserError(f"{self._wire.url} refuses a batch: {verdict.sentence}")
+            raise UserError(f"{self._http.url} has no Batch API, or deleted the batch (404). Run without --batch.")
+        if classified.kind is ResponseKind.stop:
+            raise UserError(classified.message)
+        raise UserError(f"{self._http.url} does not accept a batch: {classified.message}")
 
 
-DONE = frozenset({"completed", "expired", "cancelled", "failed"})
+FINAL_BATCH_STATUSES = frozenset({"completed", "expired", "cancelled", "failed"})
 
 
-def _seen(batch: Batch, batch_id: str) -> Seen:
+def _parse_batch_status(batch: Batch, batch_id: str) -> BatchStatus:
     counts = batch.request_counts
     completed = counts.completed if counts is not None and isinstance(counts.completed, int) else 0
     errors = batch.errors.data if batch.errors is not None else None
     code = errors[0].code if errors else None
     status = str(batch.status)
-    return Seen(
+    return BatchStatus(
         batch_id,
         status,
-        status in DONE,
+        status in FINAL_BATCH_STATUSES,
         batch.output_file_id or None,
         batch.error_file_id or None,
         completed,
@@ -179,9 +181,9 @@ def _seen(batch: Batch, batch_id: str) -> Seen:
     )
 
 
-def _id(thing: object) -> str:
-    """The id of a file or batch; it becomes part of an address."""
-    value = getattr(thing, "id", None)
+def _require_id(resource: object) -> str:
+    """Id of a file or batch, checked because it becomes part of a URL."""
+    value = getattr(resource, "id", None)
     if not isinstance(value, str) or not value.replace("-", "").replace("_", "").isalnum():
-        raise UserError("The server answered without the id of a file or batch: it has no Batch API. Run without it.")
+        raise UserError("The response has no id of a file or batch: the server has no Batch API. Run without --batch.")
     return value

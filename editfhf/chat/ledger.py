@@ -1,48 +1,65 @@
-"""The ledger: a file of lines that people can read, in which every attempt is announced before it is sent.
+"""The ledger, a JSON-lines file that announces every attempt before it is sent, and the thread that writes it.
 
-    {"event": "started", "id": ..., "at": ..., "name": ..., "model": ..., "input_tokens": 900, ...}   the worst case
-    {"event": "ended", "id": ..., "status": 200, "input_tokens": 312, ..., "cost": "0.00061"}         what it was
-    {"event": "lost", "id": ..., "problem": "TimeoutError"}                                           nobody knows
+    {"event": "started", "id": ..., "at": ..., "name": ..., "model": ..., "input_tokens": 900, ...}   maximum usage
+    {"event": "ended", "id": ..., "status": 200, "input_tokens": 312, ..., "cost": "0.00061"}         actual usage
+    {"event": "lost", "id": ..., "problem": "TimeoutError"}                                           unknown
 
-An attempt that started and has not ended is open: the server may have answered and billed it.  It stays so, whatever
-errors come when it is sent again, until it is answered.
+An attempt that started and did not end is open: the server may have answered and billed it. It stays open until it is
+answered, even if sending it again gives errors.
+
+`Journal` writes rows of the cache first, then lines of the ledger, in one thread, so that the event loop never waits
+for the disk. Entries that arrive during a write are written together, with one commit and one `fsync`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import Iterator
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import orjson
 
-from editfhf.chat.prices import Prices
-from editfhf.chat.usage import Usage
+from editfhf.chat.budget import Usage
+from editfhf.chat.costs import Prices
 from mos.errors import UserError
+from mos.files import open_regular_file, repair_last_line, require_regular_file
 
-LOG = logging.getLogger("editfhf.chat")
+_LOG = logging.getLogger("editfhf.chat")
 
-MAX_LINE = 1 << 16
-LONGEST_NAME = 200
-SHORT = 40
-"""Digits of a key in the name of an attempt: OpenAI takes up to 64 characters."""
 
-Round = tuple[str, int]
-"""A key and the number of a round."""
+MAX_LEDGER_LINE = 1 << 16
+
+
+MAX_LEDGER_NAME = 200
+
+
+KEY_DIGITS_IN_ID = 40
+"""Digits of a request key in an attempt id: OpenAI accepts up to 64 characters."""
+
+
+RoundId = tuple[str, int]
+"""Request key and number of the round."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try at a round of a request, with its retries.
+class RequestAttempt:
+    """One attempt at a round of a request, with its retries.
 
-    number: from 1, one more for each time that it was given up
-    doubtful: whether the server may have answered it before, without the answer reaching us
-    batch: the name of the batch that it is part of, or ""
+    number: counted from 1; a new attempt after the previous one was abandoned gets the next number
+    max_usage: maximum usage of the attempt
+    doubtful: whether the server may have answered it before, without a response reaching us
+    batch: name of its batch, or ""
     """
 
     key: str
@@ -50,99 +67,105 @@ class Attempt:
     number: int
     name: str
     model: str
-    worst: Usage
+    max_usage: Usage
     doubtful: bool = False
     batch: str = ""
 
     @property
     def id(self) -> str:
-        """Also the Idempotency-Key, and the custom_id of a line of a batch."""
-        return f"{self.key[:SHORT]}-{self.round}-{self.number}"
+        """Id of the attempt: also its Idempotency-Key, and its custom_id in a batch."""
+        return f"{self.key[:KEY_DIGITS_IN_ID]}-{self.round}-{self.number}"
 
 
 @dataclass(slots=True)
-class State:
-    """What the lines come to.
+class LedgerState:
+    """State that the lines of a ledger add up to.
 
-    spent: what ended; open: attempts by id; tries: the number of the last attempt at each round that is not answered
-    unheard: the worst case of what was sent, never heard of, and sent again under the same id
+    spent: usage of attempts that ended
+    unanswered: maximum usage of attempts without a response that were sent again under the same id
+    open: open attempts by id
+    attempt_numbers: number of the last attempt at each round that is not answered
     """
 
     spent: Usage = field(default_factory=Usage)
-    unheard: Usage = field(default_factory=Usage)
-    open: dict[str, Attempt] = field(default_factory=dict)
-    tries: dict[Round, int] = field(default_factory=dict)
+    unanswered: Usage = field(default_factory=Usage)
+    open: dict[str, RequestAttempt] = field(default_factory=dict)
+    attempt_numbers: dict[RoundId, int] = field(default_factory=dict)
 
-    def start(self, attempt: Attempt) -> None:
+    def start(self, attempt: RequestAttempt) -> None:
         if attempt.doubtful:
-            # What was sent before and got no answer turns out to have been a retry.
+            # The earlier sending under this id, which got no response, counts as a retry.
             self.spent += Usage(retries=1)
-            self.unheard += self.open[attempt.id].worst
+            self.unanswered += self.open[attempt.id].max_usage
         self.open[attempt.id] = attempt
-        self.tries[attempt.key, attempt.round] = attempt.number
+        self.attempt_numbers[attempt.key, attempt.round] = attempt.number
 
-    def end(self, attempt: Attempt, usage: Usage, answered: bool) -> None:
+    def end(self, attempt: RequestAttempt, usage: Usage, answered: bool) -> None:
         self.open.pop(attempt.id, None)
         self.spent += usage
         if answered:
-            self.tries.pop((attempt.key, attempt.round), None)
+            self.attempt_numbers.pop((attempt.key, attempt.round), None)
 
 
-def started(attempt: Attempt) -> bytes:
-    """The line before an attempt is sent, with the most that it can cost."""
+def started_line(attempt: RequestAttempt) -> bytes:
+    """Line that announces an attempt before it is sent, with its maximum usage."""
     fields = {"key": attempt.key, "round": attempt.round, "attempt": attempt.number}
-    fields |= {"name": attempt.name[:LONGEST_NAME], "model": attempt.model, "batch": attempt.batch}
+    fields |= {"name": attempt.name[:MAX_LEDGER_NAME], "model": attempt.model, "batch": attempt.batch}
     fields |= {"doubtful": attempt.doubtful}
-    return _line("started", attempt.id, fields | _amounts(attempt.worst))
+    return _render_line("started", attempt.id, fields | _usage_fields(attempt.max_usage))
 
 
-def ended(attempt: Attempt, usage: Usage, status: int, seconds: float, answered: bool, counted: bool = True) -> bytes:
-    """The line after the fate of an attempt is known.
+def ended_line(
+    attempt: RequestAttempt, usage: Usage, status: int, seconds: float, answered: bool, counted: bool = True
+) -> bytes:
+    """Line of an attempt whose outcome is known.
 
-    answered: whether it is settled for good; counted: whether the tokens are the server's count, not the worst case
+    answered: whether a reply is stored; counted: whether the tokens are the server's count instead of the maximum
     """
     fields = {"status": status, "seconds": round(seconds, 3), "answered": answered, "counted": counted}
     fields |= {"requests": usage.requests, "retries": usage.retries, "cached_tokens": usage.cached_tokens}
-    return _line("ended", attempt.id, fields | _amounts(usage))
+    return _render_line("ended", attempt.id, fields | _usage_fields(usage))
 
 
-def lost(attempt: Attempt, problem: str, seconds: float) -> bytes:
-    """The line after an attempt to which no answer came; it stays open."""
-    return _line("lost", attempt.id, {"problem": problem, "seconds": round(seconds, 3)})
+def lost_line(attempt: RequestAttempt, problem: str, seconds: float) -> bytes:
+    """Line of an attempt without a response; it stays open."""
+    return _render_line("lost", attempt.id, {"problem": problem, "seconds": round(seconds, 3)})
 
 
-def read(path: Path, prices: Prices) -> State:
-    """The state by the lines of a ledger, which need not exist.
+def read_ledger(path: Path, prices: Prices) -> LedgerState:
+    """Read the state from a ledger; a missing file is an empty ledger.
 
-    A last line that was cut by a crash is cut off: it was not on the disk, so nothing was sent after it.  Usage whose
-    price was not known when it was written is priced now.  `UserError` when a line is damaged.
+    An incomplete last line is removed: it was not on the disk before the crash, so its request was not sent. Usage
+    without a price is priced now if the table has the model. `UserError` when a line is damaged.
     """
-    state = State()
+    state = LedgerState()
     if not path.exists():
         return state
-    _cut_torn(path)
-    for row, line in _lines(path):
+    _truncate_torn_line(path)
+    for row, line in _read_lines(path):
         try:
-            _apply(state, orjson.loads(line), prices)
+            _apply_line(state, orjson.loads(line), prices)
         except (ValueError, KeyError, TypeError, InvalidOperation):
-            raise UserError(f"Line {row} of {path} is damaged: it counts what was spent. Mend or restore it.") from None
+            raise UserError(
+                f"Line {row} of {path} is damaged. It counts what was spent: repair the line or restore the file."
+            ) from None
     return state
 
 
-def _apply(state: State, line: dict[str, Any], prices: Prices) -> None:
+def _apply_line(state: LedgerState, line: dict[str, Any], prices: Prices) -> None:
     match line["event"]:
         case "started":
-            cost, price = _cost(line), prices.of(line["model"])
+            cost, price = _parse_cost(line), prices.find_price(line["model"])
             if cost is None and price:
-                cost = price.most(line["input_tokens"], line["output_tokens"])
-            worst = Usage(1, 0, line["input_tokens"], 0, line["output_tokens"], cost)
-            attempt = Attempt(
+                cost = price.max_cost(line["input_tokens"], line["output_tokens"])
+            max_usage = Usage(1, 0, line["input_tokens"], 0, line["output_tokens"], cost)
+            attempt = RequestAttempt(
                 line["key"],
                 line["round"],
                 line["attempt"],
                 line["name"],
                 line["model"],
-                worst,
+                max_usage,
                 line["doubtful"],
                 line["batch"],
             )
@@ -150,38 +173,171 @@ def _apply(state: State, line: dict[str, Any], prices: Prices) -> None:
         case "ended":
             attempt = state.open[line["id"]]
             tokens = line["input_tokens"], line["cached_tokens"], line["output_tokens"]
-            cost = _cost(line)
-            if cost is None and (price := prices.of(attempt.model)):
+            cost = _parse_cost(line)
+            if cost is None and (price := prices.find_price(attempt.model)):
                 cost = price.cost(*tokens) * (prices.batch_factor if attempt.batch else 1)
             state.end(attempt, Usage(line["requests"], line["retries"], *tokens, cost), line["answered"])
 
 
-def _line(event: str, attempt: str, fields: dict[str, Any]) -> bytes:
+def _render_line(event: str, attempt: str, fields: dict[str, Any]) -> bytes:
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     return orjson.dumps({"event": event, "id": attempt, "at": at, **fields}, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _amounts(usage: Usage) -> dict[str, Any]:
+def _usage_fields(usage: Usage) -> dict[str, Any]:
     cost = None if usage.cost is None else format(usage.cost.normalize(), "f")
     return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "cost": cost}
 
 
-def _cost(line: dict[str, Any]) -> Decimal | None:
+def _parse_cost(line: dict[str, Any]) -> Decimal | None:
     return None if line["cost"] is None else Decimal(line["cost"])
 
 
-def _cut_torn(path: Path) -> None:
-    with path.open("r+b") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        start = max(0, size - MAX_LINE)
-        stream.seek(start)
-        whole = start + stream.read().rfind(b"\n") + 1
-        if whole != size:
-            LOG.warning("the last line of the ledger was cut by a crash: %d bytes dropped", size - whole)
-            stream.truncate(whole)
-            os.fsync(stream.fileno())
+def _truncate_torn_line(path: Path) -> None:
+    with open_regular_file(path, "r+b") as stream:
+        if dropped := repair_last_line(stream, path=path):
+            _LOG.warning("removed an incomplete last line of the ledger (%d bytes)", len(dropped))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as stream:
-        yield from enumerate(iter(lambda: stream.readline(MAX_LINE), b""), start=1)
+def _read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with open_regular_file(path) as stream:
+        yield from enumerate(iter(lambda: stream.readline(MAX_LEDGER_LINE), b""), start=1)
+
+
+DatabaseChange = tuple[str, Sequence[Any]]
+"""SQL statement that changes the database, and its values."""
+
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT NOT NULL, round INTEGER NOT NULL, attempt TEXT NOT NULL, reply BLOB NOT NULL,
+    PRIMARY KEY (key, round)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches (
+    name TEXT PRIMARY KEY, state TEXT NOT NULL, file_id TEXT, batch_id TEXT
+);
+CREATE TABLE IF NOT EXISTS batch_lines (
+    batch TEXT NOT NULL, attempt TEXT NOT NULL, key TEXT NOT NULL, round INTEGER NOT NULL,
+    offset INTEGER NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY (batch, attempt)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS batch_lines_by_key ON batch_lines (key);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _JournalEntry:
+    lines: Sequence[bytes]
+    changes: Sequence[DatabaseChange]
+    done: Future[None]
+
+
+class Journal:
+    """Database and ledger of a folder, open for writing; `close` writes what is left."""
+
+    def __init__(self, database: Path, ledger: Path) -> None:
+        self._path = database
+        self._database = _open_database(database)
+        self._reader = _open_database(database)
+        self._ledger = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._entries: SimpleQueue[_JournalEntry | None] = SimpleQueue()
+        self._broken = False
+        self._thread = threading.Thread(target=self._run, name="chat-journal", daemon=True)
+        self._thread.start()
+
+    def submit(self, lines: Sequence[bytes] = (), changes: Sequence[DatabaseChange] = ()) -> Future[None]:
+        """Queue an entry: first its changes are written, in one transaction. The future is done when all is on disk."""
+        entry = _JournalEntry(lines, changes, Future())
+        self._entries.put(entry)
+        return entry.done
+
+    async def write(self, lines: Sequence[bytes] = (), changes: Sequence[DatabaseChange] = ()) -> None:
+        """Write an entry and wait until it is on the disk; `UserError` when it cannot be written."""
+        await asyncio.wrap_future(self.submit(lines, changes))
+
+    def read_rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a query; `UserError` when the database is damaged."""
+        try:
+            return self._reader.execute(query, values).fetchall()
+        except sqlite3.Error:
+            raise damaged_cache_error(self._path) from None
+
+    def close(self) -> None:
+        self._entries.put(None)
+        self._thread.join()
+        self._reader.close()
+        self._database.close()
+        os.close(self._ledger)
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            group = [self._entries.get()]
+            while True:
+                try:
+                    group.append(self._entries.get_nowait())
+                except Empty:
+                    break
+            closing = None in group
+            self._write_group([entry for entry in group if entry is not None])
+
+    def _write_group(self, group: list[_JournalEntry]) -> None:
+        error = None
+        try:
+            if self._broken:
+                raise OSError("an earlier entry could not be written")
+            self._apply_changes([change for entry in group for change in entry.changes])
+            self._append_to_ledger(b"".join(line for entry in group for line in entry.lines))
+        except (OSError, sqlite3.Error) as failure:
+            # Nothing is written after a failure: the ledger may end with half a line.
+            self._broken = True
+            reason = (failure.strerror if isinstance(failure, OSError) else None) or failure
+            error = UserError(f"The cache and ledger cannot be written ({reason}). Make room and run it again.")
+        for entry in group:
+            if not entry.done.set_running_or_notify_cancel():
+                continue
+            if error is None:
+                entry.done.set_result(None)
+            else:
+                entry.done.set_exception(error)
+
+    def _apply_changes(self, changes: list[DatabaseChange]) -> None:
+        if not changes:
+            return
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in changes:
+                self._database.execute(statement, values)
+            self._database.execute("COMMIT")
+        except sqlite3.Error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def _append_to_ledger(self, data: bytes) -> None:
+        if not data:
+            return
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._ledger, left) :]
+        os.fdatasync(self._ledger)
+
+
+def damaged_cache_error(path: Path) -> UserError:
+    """Error for a cache that cannot be read."""
+    return UserError(
+        f"The cache {path} is damaged. Restore it, or move it away: its requests are then sent and paid for again."
+    )
+
+
+def _open_database(path: Path) -> sqlite3.Connection:
+    with suppress(FileNotFoundError):
+        require_regular_file(path)
+    try:
+        database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30.0)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.executescript(_TABLES)
+    except sqlite3.Error as error:
+        raise UserError(f"The cache {path} cannot be opened ({error}). Restore it or move it away.") from None
+    return database

@@ -8,40 +8,46 @@ from typing import Annotated
 
 import typer
 
+from mos.console import print_line
 from mos.errors import UserError
 
 
-class Where(StrEnum):
+class ExecutorKind(StrEnum):
     local = "local"
     dask = "dask"
 
 
-def build(
+def run_build(
     corpus: Annotated[
         Path, typer.Argument(metavar="CORPUS", help="Folder with corpus.yaml, pairs.jsonl, images/ and annotations/.")
     ],
     dataset: Annotated[
         Path, typer.Argument(metavar="DATASET", help="New or empty folder, or an earlier build to resume or update.")
     ],
-    config: Annotated[Path | None, typer.Option(help="build.yaml with options; misspelt keys are named.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with build options; unknown keys are an error.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: all cores).")] = None,
-    executor: Annotated[Where, typer.Option(help="Where shards are made.")] = Where.local,
+    executor: Annotated[ExecutorKind, typer.Option(help="Where shards are made.")] = ExecutorKind.local,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, with --executor dask.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
-    max_rejected: Annotated[int | None, typer.Option(min=0, help="Fail when more things are set aside.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unexpected rejection.")] = False,
+    max_rejected: Annotated[int | None, typer.Option(min=0, help="Fail if more than N inputs are rejected.")] = None,
     update: Annotated[bool, typer.Option("--update", help="Rebuild what changed in an existing dataset.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be done.")] = False,
     sigma: Annotated[str | None, typer.Option(help='Width of a disk in the maps: "H/40", "0.025H", "12px".')] = None,
     profile: Annotated[str | None, typer.Option(help="gaussian, disk*gaussian or union+blur.")] = None,
-    min_support: Annotated[int | None, typer.Option(help="Annotators who must have drawn a region.")] = None,
+    min_support: Annotated[int | None, typer.Option(help="Number of annotators who must have drawn a region.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the split.")] = None,
-    push: Annotated[str | None, typer.Option(metavar="REPO", help="Send it to the Hub when it is built.")] = None,
+    push: Annotated[
+        str | None, typer.Option(metavar="REPO", help="Push the dataset to this Hub repository after the build.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> None:
-    """Build a dataset that `datasets.load_dataset` opens from a corpus of edited images and what people said of them.
+    """Build a dataset for `datasets.load_dataset` from a corpus of edited images and their annotations and ratings.
 
-    Bad rows are set aside in DATASET/rejected.jsonl with their reason; the rest builds. Interrupted, run it again.
+    Invalid rows are written to DATASET/rejected.jsonl with their reason. After an interruption, run it again: it
+    resumes.
 
     Examples:
 
@@ -51,17 +57,18 @@ def build(
 
         editfhf build corpus out --dry-run
 
-        editfhf build corpus out --update        (new ratings came in)
+        editfhf build corpus out --update        (there are new ratings)
 
         editfhf build corpus out --executor dask --scheduler tcp://10.0.0.1:8786
     """
+    import editfhf
     from editfhf import executors
 
-    executors.warm_up(executor.value, workers)
+    executors.warm_up_workers(executor.value, workers)
 
-    from editfhf.build import Running, preview, read_options
-    from editfhf.build import build as run
-    from editfhf.commands.progress import print_preview, print_summary, watching
+    from editfhf.builder import BuildRunOptions, preview_build, read_build_options
+    from editfhf.commands.build_output import print_build_preview, print_build_summary
+    from mos.console import show_progress
 
     overrides = {
         "saliency.sigma": sigma,
@@ -69,26 +76,31 @@ def build(
         "regions.min_support": min_support,
         "split.seed": seed,
     }
-    options = read_options(config, overrides)
-    running = Running(
+    options = read_build_options(config, overrides)
+    if dry_run:
+        running = BuildRunOptions(
+            workers=workers, executor=executor.value, scheduler=scheduler, strict=strict, update=update
+        )
+        with show_progress(quiet) as bars:
+            preview = preview_build(corpus, options, running, bars)
+        print_build_preview(preview, dataset, as_json=json)
+        if preview.problem is not None:
+            raise UserError(preview.problem)
+        if max_rejected is not None and preview.faults > max_rejected:
+            raise UserError(f"{preview.faults} inputs would be rejected, but --max-rejected allows {max_rejected}.")
+        return
+    summary = editfhf.build(
+        corpus,
+        dataset,
+        options=options,
         workers=workers,
         executor=executor.value,
         scheduler=scheduler,
         strict=strict,
         max_rejected=max_rejected,
         update=update,
+        progress=not quiet,
     )
-    if dry_run:
-        with watching(quiet) as watcher:
-            found = preview(corpus, options, running, watcher)
-        print_preview(found, dataset, as_json=json)
-        if max_rejected is not None and found.faults > max_rejected:
-            raise UserError(f"{found.faults} things would be set aside, more than --max-rejected {max_rejected}.")
-        return
-    with watching(quiet) as watcher:
-        summary = run(corpus, dataset, options, running, watcher)
-    print_summary(summary, as_json=json)
+    print_build_summary(summary, as_json=json)
     if push:
-        from editfhf.hub import push as send
-
-        typer.echo(send(dataset, push, update=update))
+        print_line(editfhf.push(dataset, push, update=update) or "")

@@ -1,9 +1,8 @@
-"""`editfhf draft`: a model writes the first description of every flaw, before people review it."""
+"""`editfhf draft`: a model drafts the description of every flaw, before reviewers see it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,97 +10,122 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from editfhf.commands.server_options import parse_dollars, parse_parameters
+from mos.console import show_progress
 from mos.errors import UserError
 
-FIRST = "corpus"
-"""The sub-command that is meant when the first word is no sub-command."""
+DEFAULT_SUBCOMMAND = "corpus"
+"""Sub-command that runs when the first argument is no sub-command."""
 
 
-class _OfCorpus(TyperGroup):
-    """Sub-commands, of which the first needs no name: `editfhf draft my-corpus`."""
+class _DefaultSubcommandGroup(TyperGroup):
+    """Sub-commands with a default: `editfhf draft my-corpus` is `editfhf draft corpus my-corpus`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = [FIRST, *args]
+        if args and args[0] not in ("--help", "-h") and self._begins_with_corpus(ctx, args):
+            args = [DEFAULT_SUBCOMMAND, *args]
         return super().parse_args(ctx, args)
 
+    def _begins_with_corpus(self, ctx: Any, args: list[str]) -> bool:
+        """Whether the first word is no sub-command, or is a folder called `corpus`: no other corpus follows."""
+        if args[0] not in self.commands:
+            return True
+        is_help = {"--help", "-h"} & set(args) or (len(args) == 1 and not Path(args[0]).is_dir())
+        if args[0] != DEFAULT_SUBCOMMAND or is_help:
+            return False
+        command = self.commands[DEFAULT_SUBCOMMAND]
+        inner = command.make_context(DEFAULT_SUBCOMMAND, args[1:], parent=ctx, resilient_parsing=True)
+        return inner.params.get("corpus") is None
 
-class Redo(StrEnum):
-    """What is attempted once more."""
+
+class RedoOption(StrEnum):
+    """Regions to attempt again."""
 
     failed = "failed"
     low_quality = "low-quality"
     all = "all"
 
 
-class Form(StrEnum):
-    """How pictures are sent."""
+class ImageFormatOption(StrEnum):
+    """Format of the images that are sent."""
 
     jpeg = "jpeg"
     png = "png"
 
 
-app = typer.Typer(
-    cls=_OfCorpus,
+draft_app = typer.Typer(
+    cls=_DefaultSubcommandGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    help="Let a model draft what is wrong in every accepted region: editfhf draft CORPUS.",
+    help="Draft descriptions of all accepted regions with a vision-language model: editfhf draft CORPUS.",
     epilog="`editfhf draft CORPUS` is short for `editfhf draft corpus CORPUS`; see `editfhf draft corpus --help`.",
 )
 
-Corpus = Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus whose regions are marked and reviewed.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="build.yaml: which regions are accepted, where there is no campaign.")
+DraftCorpusArgument = Annotated[
+    Path, typer.Argument(metavar="CORPUS", help="Corpus folder with marked and reviewed regions.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")]
+DraftConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="build.yaml with the rules for regions, without a campaign."),
+]
+DraftJsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
-@app.command(FIRST, no_args_is_help=True)
-def draft(
-    corpus: Corpus,
-    model: Annotated[str, typer.Option("--model", help="As the server calls it.")] = "gpt-5",
-    prompt: Annotated[str, typer.Option("--prompt", help="Name of a prompt, or a file with one.")] = "v1",
+@draft_app.command(DEFAULT_SUBCOMMAND, no_args_is_help=True)
+def run_draft(
+    corpus: DraftCorpusArgument,
+    model: Annotated[str, typer.Option("--model", help="Name of the model on the server.")] = "gpt-5",
+    prompt: Annotated[str, typer.Option("--prompt", help="Name of a prompt, or path of a prompt file.")] = "v1",
     base_url: Annotated[
-        str | None, typer.Option("--base-url", help="An OpenAI-compatible server; else OPENAI_BASE_URL, else OpenAI.")
+        str | None,
+        typer.Option("--base-url", help="OpenAI-compatible server (default: OPENAI_BASE_URL, else OpenAI)."),
     ] = None,
     key_file: Annotated[
-        Path | None, typer.Option("--key-file", help="File of mode 600 with the key; else OPENAI_API_KEY.")
+        Path | None, typer.Option("--key-file", help="File of mode 600 with the API key (default: OPENAI_API_KEY).")
     ] = None,
     pairs: Annotated[
-        list[str] | None, typer.Option("--pairs", help="This pair only, or @FILE with one id a line; may be repeated.")
+        list[str] | None,
+        typer.Option("--pairs", help="Only this pair, or @FILE with an id per line; can be repeated."),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=0, help="No more than so many pairs.")] = None,
-    redo: Annotated[Redo | None, typer.Option("--redo", help="Attempt these regions once more.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked and what it costs.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", min=0, help="Draft at most N pairs.")] = None,
+    redo: Annotated[RedoOption | None, typer.Option("--redo", help="Attempt these regions again.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show requests and their cost; send nothing.")] = False,
     max_requests: Annotated[
-        int | None, typer.Option("--max-requests", min=0, help="Stop before the corpus has had more requests.")
+        int | None,
+        typer.Option("--max-requests", min=0, help="Stop before exceeding N requests (all runs)."),
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=0, help="The same for tokens.")] = None,
-    max_money: Annotated[str | None, typer.Option("--max-money", help="The same for US dollars.")] = None,
-    prices: Annotated[Path | None, typer.Option("--prices", help="Your own table of prices.")] = None,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=1000, help="Requests at a time.")] = 8,
-    batch: Annotated[bool, typer.Option("--batch", help="Ask through the Batch API: cheaper, within a day.")] = False,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=0, help="Stop before exceeding N tokens (all runs).")
+    ] = None,
+    max_money: Annotated[
+        str | None, typer.Option("--max-money", help="Stop before exceeding N dollars (all runs).")
+    ] = None,
+    prices: Annotated[Path | None, typer.Option("--prices", help="Price table (default: that of the package).")] = None,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=1000, help="Concurrent requests.")] = 8,
+    batch: Annotated[bool, typer.Option("--batch", help="Use the Batch API: cheaper, answers within a day.")] = False,
     max_side: Annotated[
-        int, typer.Option("--max-side", min=64, max=8192, help="Longer side of the pictures sent, in pixels.")
+        int, typer.Option("--max-side", min=64, max=8192, help="Longer side of the images that are sent, in pixels.")
     ] = 1024,
-    picture_format: Annotated[Form, typer.Option("--picture-format", help="How pictures are sent.")] = Form.jpeg,
-    max_regions: Annotated[int, typer.Option("--max-regions", min=1, max=100, help="Regions in one request.")] = 12,
+    picture_format: Annotated[
+        ImageFormatOption, typer.Option("--picture-format", help="Format of the images that are sent.")
+    ] = ImageFormatOption.jpeg,
+    max_regions: Annotated[int, typer.Option("--max-regions", min=1, max=100, help="Regions per request.")] = 12,
     max_output_tokens: Annotated[
-        int, typer.Option("--max-output-tokens", min=300, help="Tokens of one reply, thinking included.")
+        int, typer.Option("--max-output-tokens", min=300, help="Token limit of one reply, reasoning included.")
     ] = 8000,
     parameter: Annotated[
         list[str] | None,
-        typer.Option("--parameter", help="NAME=VALUE for the server, such as reasoning_effort=low; may be repeated."),
+        typer.Option("--parameter", help="NAME=VALUE for the server, such as reasoning_effort=low; can be repeated."),
     ] = None,
-    config: Config = None,
-    json: AsJson = False,
+    config: DraftConfigOption = None,
+    json: DraftJsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
-    """Draft flaw type, severity and reasoning of every accepted region that has no text yet.
+    """Draft flaw type, severity and reasoning of every accepted region without a text.
 
-    Writes CORPUS/drafts.jsonl, which `editfhf annotate sync` shows to reviewers. Interrupted, run it again: what was
-    answered is not asked or paid for twice.
+    Writes CORPUS/drafts.jsonl, which `editfhf annotate sync` shows to reviewers. After an interruption, run it again:
+    answered requests are neither sent nor paid for twice.
 
     Examples:
 
@@ -115,62 +139,73 @@ def draft(
 
         editfhf draft my-corpus --base-url http://127.0.0.1:8000/v1 --model Qwen/Qwen2.5-VL-7B-Instruct
     """
-    from editfhf.build.options import read_options
-    from editfhf.chat import BatchOptions, Limits, Prices, find_connection, shipped
+    from editfhf.builder.options import read_build_options
+    from editfhf.chat import BatchOptions, Limits, Prices, default_prices, find_connection
     from editfhf.commands import draft_output
-    from editfhf.drafting import running
-    from editfhf.drafting.plan import Choice
+    from editfhf.drafting.pair_images import DraftImageEncoding
+    from editfhf.drafting.plan import RunChoice
     from editfhf.drafting.prompt import read_prompt
-    from editfhf.drafting.requests import Asking
-    from editfhf.drafting.selection import named_pairs
-    from editfhf.drafting.shown import Encoding
+    from editfhf.drafting.requests import DraftRequestOptions
+    from editfhf.drafting.run import DraftServer, draft_corpus, estimate_draft_run
+    from editfhf.drafting.selection import resolve_pair_names
 
-    options = read_options(config)
-    encoding = Encoding(max_side, picture_format.value)
-    asking = Asking(
-        model, read_prompt(prompt, encoding), encoding, max_output_tokens, max_regions, _parameters(parameter or ())
+    options = read_build_options(config)
+    encoding = DraftImageEncoding(max_side, picture_format.value)
+    request_options = DraftRequestOptions(
+        model,
+        read_prompt(prompt, encoding),
+        encoding,
+        max_output_tokens,
+        max_regions,
+        parse_parameters(parameter or ()),
     )
-    choice = Choice(named_pairs(corpus, pairs or ()), limit, redo.value if redo else None)
-    table = Prices.read(prices) if prices else shipped()
+    choice = RunChoice(resolve_pair_names(corpus, pairs or ()), limit, redo.value if redo else None)
+    price_table = Prices.read(prices) if prices else default_prices()
     if dry_run:
-        with draft_output.watching(quiet, money=False) as watcher:
-            found, left = running.dry_run(corpus, options, choice, asking, table, watcher)
-        draft_output.print_estimate(found, left, asking, table, batch, json)
+        with show_progress(quiet) as progress:
+            estimate, left = estimate_draft_run(corpus, options, choice, request_options, price_table, progress)
+        draft_output.print_draft_estimate(estimate, left, request_options, price_table, batch, json)
         return
-    limits = Limits(max_requests, max_tokens, _money(max_money))
-    through = BatchOptions() if batch else None
-    server = running.Server(find_connection(os.environ, base_url, key_file), table, limits, concurrency, through)
-    with draft_output.watching(quiet) as watcher:
-        summary = running.draft(corpus, options, choice, asking, server, watcher)
-    draft_output.print_summary(summary, corpus, json)
-    draft_output.leave(summary)
+    limits = Limits(max_requests, max_tokens, parse_dollars(max_money))
+    batch_options = BatchOptions() if batch else None
+    server = DraftServer(
+        find_connection(os.environ, base_url, key_file), price_table, limits, concurrency, batch_options
+    )
+    with show_progress(quiet) as progress:
+        summary = draft_corpus(corpus, options, choice, request_options, server, progress)
+    draft_output.print_draft_summary(summary, corpus, json)
+    draft_output.exit_with_status(summary)
 
 
-@app.command(no_args_is_help=True)
-def check(corpus: Corpus, config: Config = None, json: AsJson = False) -> None:
-    """Show which drafts look doubtful, and why. `editfhf draft CORPUS --redo low-quality` asks for them once more.
+@draft_app.command("check", no_args_is_help=True)
+def run_draft_check(
+    corpus: DraftCorpusArgument, config: DraftConfigOption = None, json: DraftJsonOption = False
+) -> None:
+    """List doubtful drafts with the reasons. `editfhf draft CORPUS --redo low-quality` attempts them again.
+
+    Lines of drafts.jsonl that nobody uses, such as those about an unknown region, are listed too.
 
     Example:
 
         editfhf draft check my-corpus
     """
-    from editfhf.build.options import read_options
+    from editfhf.builder.options import read_build_options
     from editfhf.commands import draft_output
-    from editfhf.drafting import running
+    from editfhf.drafting.run import check_corpus_drafts
 
-    draft_output.print_issues(*running.check(corpus, read_options(config)), json)
+    draft_output.print_draft_issues(*check_corpus_drafts(corpus, read_build_options(config)), json)
 
 
-@app.command(no_args_is_help=True)
-def report(
-    corpus: Corpus,
+@draft_app.command("report", no_args_is_help=True)
+def run_draft_report(
+    corpus: DraftCorpusArgument,
     page: Annotated[
-        Path | None, typer.Option("--page", help="HTML file to write as well; it needs no other file and no network.")
+        Path | None, typer.Option("--page", help="Also write a self-contained HTML page to this file.")
     ] = None,
-    config: Config = None,
-    json: AsJson = False,
+    config: DraftConfigOption = None,
+    json: DraftJsonOption = False,
 ) -> None:
-    """Compare drafts with the texts that people settled on: accepted as they were, how much was changed, and where.
+    """Compare drafts with the final texts: how many were accepted unchanged, and what was changed.
 
     Examples:
 
@@ -180,41 +215,15 @@ def report(
 
         editfhf draft report my-corpus --json | jq .whole.accepted
     """
-    from annotation.corpus import Corpus as Opened
-    from editfhf.build.options import read_options
+    from annotation.corpus import Corpus
+    from editfhf.builder.options import read_build_options
     from editfhf.commands import draft_output
-    from editfhf.drafting import report_page, running
+    from editfhf.drafting.report import write_draft_page
+    from editfhf.drafting.run import report_on_drafts
 
     if page is not None and (page.is_dir() or not page.absolute().parent.is_dir()):
-        raise UserError(f"The page cannot be written to {page}: expected a file in a folder that is there.")
-    found = running.report(corpus, read_options(config))
+        raise UserError(f"The page cannot be written to {page}: expected a file name in an existing folder.")
+    report = report_on_drafts(corpus, read_build_options(config))
     if page is not None:
-        report_page.write(page, found, Opened.open(corpus).meta.name)
-    draft_output.print_report(found, json)
-
-
-def _money(text: str | None) -> Any:
-    from decimal import Decimal, InvalidOperation
-
-    if text is None:
-        return None
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise UserError(f"--max-money: expected US dollars such as 150 or 2.50, got {text[:40]!r}.") from None
-
-
-def _parameters(given: Sequence[str]) -> dict[str, Any]:
-    """Names with values: JSON where it is JSON (`temperature=0`), else text (`reasoning_effort=low`)."""
-    import orjson
-
-    found: dict[str, Any] = {}
-    for one in given:
-        name, sign, value = one.partition("=")
-        if not sign or not name.isidentifier():
-            raise UserError(f"--parameter: expected NAME=VALUE such as reasoning_effort=low, got {one[:80]!r}.")
-        try:
-            found[name] = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            found[name] = value
-    return found
+        write_draft_page(page, report, Corpus.open(corpus).meta.name)
+    draft_output.print_draft_report(report, json)

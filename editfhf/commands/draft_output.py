@@ -1,246 +1,193 @@
-"""What `editfhf draft` shows: a bar with money and time left on stderr, tables or JSON on stdout."""
+"""Print the results of `editfhf draft` as tables or JSON on stdout."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import orjson
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
-from editfhf.chat import Prices, Usage
-from editfhf.drafting.checks import CHECKS, Issue
-from editfhf.drafting.drafts_file import FOLDER, REJECTED, usage_row
-from editfhf.drafting.estimate import Estimate
-from editfhf.drafting.plan import Left
-from editfhf.drafting.report import Report, Share, rows
-from editfhf.drafting.requests import Asking
-from editfhf.drafting.running import Summary, Watcher
+from editfhf.chat import Prices, format_cost
+from editfhf.cli import EXIT_INTERRUPTED
+from editfhf.drafting.checks import DRAFT_CHECKS, DraftIssue
+from editfhf.drafting.drafts_file import DRAFTING_FOLDER, REJECTED_DRAFTS_FILE, usage_json
+from editfhf.drafting.plan import DraftCostEstimate, LeftOutRegions
+from editfhf.drafting.report import DraftReport, WilsonShare, draft_report_rows
+from editfhf.drafting.requests import DraftRequestOptions
+from editfhf.drafting.run import DraftSummary
+from mos.console import print_json, print_line, table_console
 from mos.errors import UserError
+from mos.rejections import ROW_REJECTION_KEYS, Rejection, rejection_as_dict
+from mos.words import format_decimal, format_percent
 
-INTERRUPTED = 130
-SHOWN = 50
-WIDE = 150
-
-
-@contextmanager
-def watching(quiet: bool, money: bool = True) -> Iterator[Watcher]:
-    """Somebody who watches a run: a bar on stderr, or nobody."""
-    if quiet:
-        yield _Nobody()
-        return
-    columns = [
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        *([TextColumn("{task.fields[spent]}")] if money else []),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    ]
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield _Bar(progress)
+MAX_ISSUES_SHOWN = 50
 
 
-class _Nobody:
-    def begin(self, what: str, regions: int) -> None:
-        return
-
-    def advance(self, regions: int) -> None:
-        return
-
-    def spent(self, usage: Usage) -> None:
-        return
-
-
-class _Bar:
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("Looking", total=None, spent="")
-
-    def begin(self, what: str, regions: int) -> None:
-        self._progress.reset(self._task, description=what, total=regions)
-
-    def advance(self, regions: int) -> None:
-        self._progress.advance(self._task, regions)
-
-    def spent(self, usage: Usage) -> None:
-        self._progress.update(self._task, spent=f"{money(usage)} spent")
-
-
-def money(usage: Usage) -> str:
-    """
-    >>> money(Usage())
-    '$0.00'
-    """
-    return "price unknown" if usage.cost is None else f"${usage.cost:,.2f}"
-
-
-def print_estimate(found: Estimate, left: Left, asking: Asking, prices: Prices, batch: bool, as_json: bool) -> None:
-    """What a run would ask about and cost."""
+def print_draft_estimate(
+    estimate: DraftCostEstimate,
+    left: LeftOutRegions,
+    request_options: DraftRequestOptions,
+    prices: Prices,
+    batch: bool,
+    as_json: bool,
+) -> None:
+    """Print the estimate of a run."""
     factor = prices.batch_factor if batch else 1
     if as_json:
         data = {
-            "regions": found.regions,
-            "requests": found.requests,
-            "bad_pictures": found.bad_pictures,
-            "most": usage_row(found.most),
-            "typical": usage_row(found.typical),
+            "regions": estimate.regions,
+            "requests": estimate.requests,
+            "bad_pictures": estimate.bad_images,
+            "most": usage_json(estimate.maximum),
+            "typical": usage_json(estimate.typical),
             "price_factor": float(factor),
-            "model": asking.model,
-            "prompt_version": asking.prompt.name,
-            "left_out": _left_row(left),
+            "model": request_options.model,
+            "prompt_version": request_options.prompt.name,
+            "left_out": _left_out_row(left),
         }
-        typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        print_json(data)
         return
-    typer.echo(f"Would ask {asking.model} about {found.regions:,} regions in {found.requests:,} requests.")
-    for name, usage in (("At most", found.most), ("Typically", found.typical)):
+    print_line(f"Would send {estimate.regions:,} regions in {estimate.requests:,} requests.")
+    for name, usage in (("At most", estimate.maximum), ("Typically", estimate.typical)):
         cost = "price unknown" if usage.cost is None else f"${usage.cost * factor:,.2f}"
-        typer.echo(f"{name}: {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, {cost}.")
-    typer.echo("Replies that have to be asked for again, and thinking, cost more than what is typical.")
-    if found.most.cost is None:
-        typer.echo(f"The price of {asking.model} is not in the table: copy prices.yaml, add it, and name it: --prices.")
-    if found.bad_pictures:
-        typer.echo(f"{found.bad_pictures:,} regions cannot be asked about: a picture cannot be used.")
-    _print_left(left)
+        print_line(f"{name}: {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, {cost}.")
+    print_line("Repeated replies and reasoning tokens cost more than the typical estimate.")
+    if estimate.maximum.cost is None:
+        print_line(
+            f"The price table has no {request_options.model}: add it to a copy of prices.yaml, and use --prices FILE."
+        )
+    if estimate.bad_images:
+        print_line(f"{estimate.bad_images:,} regions are left out: an image cannot be used.")
+    _print_left_out(left)
 
 
-def print_summary(summary: Summary, corpus: Path, as_json: bool) -> None:
-    """What a run did."""
+def print_draft_summary(summary: DraftSummary, corpus: Path, as_json: bool) -> None:
+    """Print the summary of a run."""
     tally = summary.tally
     if as_json:
         data = {
             "drafted": tally.drafted,
-            "set_aside": dict(sorted(tally.set_aside.items())),
+            "set_aside": dict(sorted(tally.rejected.items())),
             "second_requests": tally.second_requests,
             "strays": tally.strays,
             "interrupted": tally.interrupted,
             "over_budget": tally.over_budget,
-            "usage": usage_row(summary.usage),
-            "left_out": _left_row(summary.left),
+            "usage": usage_json(summary.usage),
+            "left_out": _left_out_row(summary.left),
         }
-        typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        print_json(data)
         return
-    typer.echo(f"{tally.drafted:,} regions drafted: {corpus / 'drafts.jsonl'}")
-    if tally.set_aside:
-        reasons = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in tally.set_aside.most_common())
-        typer.echo(f"{tally.set_aside.total():,} set aside ({reasons}): {corpus / FOLDER / REJECTED}")
+    print_line(f"{tally.drafted:,} regions drafted: {corpus / 'drafts.jsonl'}")
+    if tally.rejected:
+        reasons = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in tally.rejected.most_common())
+        print_line(
+            f"{tally.rejected.total():,} rejected ({reasons}): {corpus / DRAFTING_FOLDER / REJECTED_DRAFTS_FILE}"
+        )
     if tally.strays:
-        typer.echo(f"{tally.strays:,} entries about regions that were not asked about were passed over.")
+        print_line(f"{tally.strays:,} entries about other regions were ignored.")
     usage = summary.usage
-    typer.echo(
+    print_line(
         f"This corpus so far: {usage.requests:,} requests, {usage.input_tokens:,} tokens in "
-        f"({usage.cached_tokens:,} cached), {usage.output_tokens:,} out, {money(usage)}."
+        f"({usage.cached_tokens:,} cached), {usage.output_tokens:,} out, {format_cost(usage)}."
     )
-    _print_left(summary.left)
+    _print_left_out(summary.left)
 
 
-def leave(summary: Summary) -> None:
-    """End with the status that a run deserves: a sentence when something is left to do."""
+def exit_with_status(summary: DraftSummary) -> None:
+    """Exit with a message if the run is not complete: 130 after a signal, 1 for the budget or failed requests."""
     tally = summary.tally
     if tally.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(EXIT_INTERRUPTED)
     if tally.over_budget:
-        raise UserError(f"Stopped before the budget: {tally.over_budget} Raise it and run the command again.")
-    if tally.set_aside["failed"]:
-        raise UserError(f"{tally.set_aside['failed']:,} regions got no answer. Run the command again to ask once more.")
+        raise UserError(f"Stopped by the budget: {tally.over_budget} Raise the limit and run the command again.")
+    if tally.rejected["failed"]:
+        raise UserError(f"{tally.rejected['failed']:,} regions got no answer. Run the command again to retry them.")
 
 
-def print_issues(drafts: int, issues: Sequence[Issue], as_json: bool) -> None:
-    """Doubtful drafts as a table."""
+def print_draft_issues(drafts: int, issues: Sequence[DraftIssue], unused: Sequence[Rejection], as_json: bool) -> None:
+    """Print doubtful drafts as a table, and the lines that nobody uses as sentences."""
     if as_json:
-        data = {"drafts": drafts, "issues": [asdict(issue) for issue in issues]}
-        typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        lines = [rejection_as_dict(line, ROW_REJECTION_KEYS) for line in unused]
+        data = {"drafts": drafts, "issues": [asdict(issue) for issue in issues], "unused": lines}
+        print_json(data)
         return
     table = Table("Pair", "Region", "Check", "Reason")
-    for issue in issues[:SHOWN]:
-        # Text, not markup: ids come from outside.
+    for issue in issues[:MAX_ISSUES_SHOWN]:
+        # Text, not markup: ids are untrusted.
         table.add_row(*(Text(word) for word in (issue.pair_id, issue.region_id, issue.check, issue.reason)))
     if issues:
-        _console().print(table)
-    if len(issues) > SHOWN:
-        typer.echo(f"... and {len(issues) - SHOWN} more: see them with --json.")
+        table_console().print(table)
+    if len(issues) > MAX_ISSUES_SHOWN:
+        print_line(f"... and {len(issues) - MAX_ISSUES_SHOWN} more: see them with --json.")
+    for line in unused[:MAX_ISSUES_SHOWN]:
+        print_line(f"{line.file}, line {line.row}: {line.message}", to_stderr=True)
+    if len(unused) > MAX_ISSUES_SHOWN:
+        print_line(f"... and {len(unused) - MAX_ISSUES_SHOWN} more such lines: see them with --json.", to_stderr=True)
     counts = Counter(issue.check for issue in issues)
     doubtful = len({(issue.pair_id, issue.region_id) for issue in issues})
-    typer.echo(f"{doubtful:,} of {drafts:,} drafts are doubtful.")
-    for check, meaning in CHECKS.items():
+    print_line(f"{doubtful:,} of {drafts:,} drafts are doubtful.")
+    for check, meaning in DRAFT_CHECKS.items():
         if counts[check]:
-            typer.echo(f"{check} {counts[check]:,}: {meaning}")
+            print_line(f"{check} {counts[check]:,}: {meaning}")
 
 
-def print_report(report: Report, as_json: bool) -> None:
-    """Drafts against final texts."""
+def print_draft_report(report: DraftReport, as_json: bool) -> None:
+    """Print the comparison of drafts with final texts."""
     if as_json:
-        typer.echo(orjson.dumps(report.as_dict(), option=orjson.OPT_INDENT_2).decode())
+        print_json(report.as_dict())
         return
     table = Table("Group", "Name", box=None, header_style="bold", pad_edge=False)
-    for name in ("drafts", "final", "accepted as it was", "same text", "edit distance", "other type", "other severity"):
+    for name in ("drafts", "final", "accepted unchanged", "same text", "edit distance", "other type", "other severity"):
         table.add_column(name, justify="right")
-    for group, row in rows(report):
+    for group, row in draft_report_rows(report):
         table.add_row(
             group.replace("_", " "),
             Text(row.name.replace("_", " ")),
             f"{row.drafts:,}",
             f"{row.decided:,}",
-            *(_share(value) for value in (row.accepted, row.same_text)),
-            "–" if row.mean_distance is None else f"{row.mean_distance:.2f}",
-            *(_share(value) for value in (row.changed_type, row.changed_severity)),
+            *(_format_share(value) for value in (row.accepted, row.same_text)),
+            format_decimal(row.mean_distance, 2),
+            *(_format_share(value) for value in (row.changed_type, row.changed_severity)),
         )
-    _console().print(table)
+    table_console().print(table)
     if not report.whole.decided:
-        typer.echo("No region with a draft has a final text yet.")
+        print_line("No region with a draft has a final text yet.")
     if report.gone:
-        typer.echo(f"{report.gone:,} drafts are of regions that are not accepted any more.")
+        print_line(f"{report.gone:,} drafts are of regions that are no longer accepted.")
 
 
-def _share(value: Share) -> str:
+def _format_share(value: WilsonShare) -> str:
     if value.share is None:
         return "–"
-    return f"{100 * value.share:.0f} % ({100 * value.low:.0f} to {100 * value.high:.0f})"
+    return f"{format_percent(value.share)} ({100 * value.low:.0f} to {100 * value.high:.0f})"
 
 
-def _left_row(left: Left) -> dict[str, Any]:
+def _left_out_row(left: LeftOutRegions) -> dict[str, Any]:
     return {
         "unfinished_pairs": left.skipped.unfinished,
-        "pairs_with_bad_pictures": left.skipped.bad_picture,
+        "pairs_with_bad_pictures": left.skipped.bad_image,
         "pairs_without_regions": left.skipped.without_regions,
-        "with_text": left.texts,
-        "with_draft": left.drafted,
-        "set_aside_before": left.set_aside,
-        "under_review": left.reviewed,
+        "with_text": left.with_text,
+        "with_draft": left.with_draft,
+        "set_aside_before": left.rejected,
+        "under_review": left.under_review,
     }
 
 
-def _print_left(left: Left) -> None:
-    pairs = (
-        (left.skipped.unfinished, "pairs are not marked and reviewed to the end"),
-        (left.skipped.bad_picture, "pairs have a picture that cannot be used"),
-        (left.texts, "regions have a text"),
-        (left.drafted, "have a draft"),
-        (left.reviewed, "are under review"),
-        (left.set_aside, "were set aside before (--redo failed attempts them again)"),
+def _print_left_out(left: LeftOutRegions) -> None:
+    counts = (
+        (left.skipped.unfinished, "pairs whose regions are not final"),
+        (left.skipped.bad_image, "pairs with an unusable image"),
+        (left.with_text, "regions with a text"),
+        (left.with_draft, "with a draft"),
+        (left.under_review, "under review"),
+        (left.rejected, "rejected before (--redo failed attempts them again)"),
     )
-    said = [f"{count:,} {what}" for count, what in pairs if count]
-    if said:
-        typer.echo(f"Left out: {', '.join(said)}.")
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDE)
+    listed = [f"{count:,} {description}" for count, description in counts if count]
+    if listed:
+        print_line(f"Left out: {', '.join(listed)}.")

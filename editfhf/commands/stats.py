@@ -1,4 +1,4 @@
-"""`editfhf stats`: what is in a dataset, as tables, JSON, figures and a page."""
+"""`editfhf stats`: statistics of a dataset as tables, JSON, figures and a page."""
 
 from __future__ import annotations
 
@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mos.console import print_json, print_line
 from mos.errors import UserError
+from mos.files import open_folder_replacement
 
 if TYPE_CHECKING:
-    from editfhf.statistics import Statistics
-
-PAGE, FIGURES = "report.html", "figures"
+    from editfhf.report import DatasetStatistics
 
 
-def stats(
+STATS_PAGE_FILE, STATS_FIGURES_FOLDER = "report.html", "figures"
+
+
+def run_stats(
     dataset: Annotated[Path, typer.Argument(help="A dataset that `editfhf build` wrote.")],
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON on stdout.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help=f"Folder for {PAGE} and {FIGURES}/; nothing there is overwritten.")
+        Path | None,
+        typer.Option(
+            "--out", help=f"Folder for {STATS_PAGE_FILE} and {STATS_FIGURES_FOLDER}/; nothing there is overwritten."
+        ),
     ] = None,
     gallery: Annotated[int, typer.Option("--gallery", min=0, max=500, help="Pairs shown on the page.")] = 24,
 ) -> None:
-    """Count, average and show what a dataset holds.
+    """Show statistics of a dataset.
 
     Examples:
 
@@ -33,36 +39,39 @@ def stats(
 
         editfhf stats demo/dataset --out demo/report --gallery 100
     """
-    from editfhf.statistics import compute
+    from editfhf.report import compute_statistics
 
     if out is not None:
         _refuse_existing(out)
-    statistics = compute(dataset)
+    statistics = compute_statistics(dataset)
     if out is not None:
-        _write(dataset, statistics, out, gallery)
+        _write_report(dataset, statistics, out, gallery)
     if json:
-        import orjson
-
-        typer.echo(orjson.dumps(statistics.as_dict(), option=orjson.OPT_INDENT_2).decode())
+        print_json(statistics.as_dict())
     else:
-        from editfhf.statistics.console import show
+        from editfhf.report.console import print_statistics
 
-        show(statistics)
+        print_statistics(statistics)
     if out is not None:
-        typer.echo(f"Wrote {out / PAGE} and {out / FIGURES}/.", err=True)
+        print_line(f"Wrote {out / STATS_PAGE_FILE} and {out / STATS_FIGURES_FOLDER}/.", to_stderr=True)
 
 
 def _refuse_existing(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: expected a folder for {PAGE} and {FIGURES}/. Choose another --out.")
-    taken = [name for name in (PAGE, FIGURES) if (out / name).exists()]
+        raise UserError(
+            f"{out} is a file: expected a folder for {STATS_PAGE_FILE} and {STATS_FIGURES_FOLDER}/. "
+            "Choose another --out."
+        )
+    taken = [name for name in (STATS_PAGE_FILE, STATS_FIGURES_FOLDER) if (out / name).exists()]
     if taken:
         raise UserError(f"{out / taken[0]} exists already and is not overwritten. Remove it or choose another --out.")
 
 
-def _write(dataset: Path, statistics: Statistics, out: Path, gallery: int) -> None:
-    from editfhf import figures, report
+def _write_report(dataset: Path, statistics: DatasetStatistics, out: Path, gallery: int) -> None:
+    from editfhf import report
+    from editfhf.report.figures import write_figures
 
     out.mkdir(parents=True, exist_ok=True)
-    figures.write(statistics, out / FIGURES)
-    report.write(dataset, statistics, out / PAGE, gallery)
+    with open_folder_replacement(out / STATS_FIGURES_FOLDER) as figures:
+        write_figures(statistics, figures)
+        report.write_dataset_report(dataset, statistics, out / STATS_PAGE_FILE, gallery)

@@ -1,32 +1,30 @@
-"""`editfhf validate`: is a corpus ready to be built, is a dataset what it says it is?"""
+"""`editfhf validate`: check a corpus or a dataset."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mos.errors import UserError
-from mos.terminal import printable
+from mos.console import make_console, print_json, print_line
+from mos.words import escape_to_one_line
 
 if TYPE_CHECKING:
-    from editfhf.validation import Issue
-
-SHOWN = 50
+    from editfhf.validation import ValidationReport
 
 
-def validate(
+def run_validate(
     path: Annotated[Path, typer.Argument(help="A corpus, or a dataset that `editfhf build` wrote.")],
-    deep: Annotated[bool, typer.Option("--deep", help="Decode every image as well. Slow.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="All issues as JSON on stdout.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also decode every image (slow).")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON on stdout.")] = False,
 ) -> None:
     """Check a corpus before it is built, or a dataset after it.
 
-    A dataset: every file against its digest, every row against the others, and every saliency map drawn again from
-    the points. A corpus: everything that a build would set aside. Exit status 1 when there is an error.
+    A dataset: every file against its digest, every row against the other tables, and every saliency map against a
+    map rendered again from the disks. A corpus: everything that a build would reject. Exit status 1 if there is an
+    error.
 
     Examples:
 
@@ -34,77 +32,34 @@ def validate(
 
         editfhf validate demo/dataset --deep --json
     """
-    issues = _issues(path, deep)
-    errors = sum(issue.severity == "error" for issue in issues)
-    if json:
-        import orjson
+    import editfhf
 
-        typer.echo(orjson.dumps([issue._asdict() for issue in issues], option=orjson.OPT_INDENT_2).decode())
+    report = editfhf.validate(path, deep=deep, progress=not json and sys.stderr.isatty())
+    errors, findings = len(report.errors), report.findings
+    if json:
+        print_json([finding._asdict() for finding in findings])
     else:
-        _show(issues)
-        typer.echo(f"{path}: {errors} errors, {len(issues) - errors} warnings." if issues else f"{path}: all is well.")
+        _print_findings(report)
+        counts = f"{errors} errors, {len(findings) - errors} warnings." if findings else "no errors, no warnings."
+        print_line(f"{path}: {counts}")
     if errors:
         raise typer.Exit(1)
 
 
-def _issues(path: Path, deep: bool) -> Sequence[Issue]:
-    if (path / "manifest.json").is_file():
-        from editfhf.validation import check_dataset
-
-        with _Counter("Checked rows") as counter:
-            return check_dataset(path, deep=deep, progress=counter)
-    if any((path / name).is_file() for name in ("corpus.yaml", "pairs.jsonl")):
-        return _corpus_issues(path)
-    raise UserError(
-        f"{path} is neither a corpus nor a dataset: expected corpus.yaml and pairs.jsonl, or manifest.json, in it."
-    )
-
-
-def _corpus_issues(path: Path) -> list[Issue]:
-    from editfhf.build import check_corpus
-    from editfhf.build.context import ROUTINE
-    from editfhf.validation import Issue
-
-    issues = []
-    for found in check_corpus(path):
-        severity: Literal["warning", "error"] = "warning" if found.repaired or found.reason in ROUTINE else "error"
-        issues.append(Issue(severity, f"{found.file} row {found.row}", f"{found.message} [{found.reason}]"))
-    return issues
-
-
-class _Counter:
-    """A line on stderr that counts, where a person is watching."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._count = 0
-        self._shown = sys.stderr.isatty()
-
-    def __call__(self, rows: int) -> None:
-        self._count += rows
-        if self._shown:
-            typer.echo(f"\r{self._what}: {self._count:,}", err=True, nl=False)
-
-    def __enter__(self) -> _Counter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown and self._count:
-            typer.echo(err=True)
-
-
-def _show(issues: Sequence[Issue]) -> None:
-    if not issues:
+def _print_findings(report: ValidationReport) -> None:
+    if not report.findings:
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("", "Where", "What")
-    for issue in issues[:SHOWN]:
+    from editfhf.validation import MAX_FINDINGS_SHOWN
+
+    table = Table("Severity", "Where", "Message")
+    for finding in report.findings[:MAX_FINDINGS_SHOWN]:
         # Text, not markup: names come from outside.
-        colour = "red" if issue.severity == "error" else "yellow"
-        table.add_row(Text(issue.severity, colour), Text(issue.where), Text(printable(issue.message)))
-    Console().print(table)
-    if len(issues) > SHOWN:
-        typer.echo(f"... and {len(issues) - SHOWN} more: see them with --json.")
+        colour = "red" if finding.severity == "error" else "yellow"
+        message = Text(escape_to_one_line(finding.message))
+        table.add_row(Text(finding.severity, colour), Text(escape_to_one_line(finding.where)), message)
+    make_console().print(table)
+    if len(report.findings) > MAX_FINDINGS_SHOWN:
+        print_line(f"... and {len(report.findings) - MAX_FINDINGS_SHOWN} more: see them with --json.")

@@ -1,6 +1,6 @@
-"""First descriptions of flawed regions, written by a vision-language model before people review them.
+"""Drafts: first descriptions of flawed regions, by a vision-language model, for reviewers to agree with or to replace.
 
-Which regions need one (`selection`, `plan`), what the model is shown and asked (`numbered`, `shown`, `prompt`,
-`requests`), what counts of its reply (`reply`), what is kept (`drafts_file`), the loop (`work`), and how good the
-drafts are (`checks`, `report`).
+Regions that need a draft (`selection`, `plan`), what is sent to the model (`pair_images`, `prompt`, `requests`), what
+is accepted of its reply (`reply`), the files (`drafts_file`), the run (`loop`, `run`), and the quality of drafts
+(`checks`, `report`).
 """

@@ -1,39 +1,39 @@
-"""What was drafted and what was set aside, in two files that only grow: `drafts.jsonl` and `drafting/rejected.jsonl`.
+"""Drafts (`drafts.jsonl`) and rejected regions (`drafting/rejected.jsonl`); both files are only appended to.
 
-A line is on the disk before anything else happens.  A line that a crash cut off is taken away when the files are opened
-again: its request is answered from the cache then, and the line is written anew.
+A line is on the disk before the run continues. When the files are opened again, an incomplete last line is removed: its
+request is then answered from the cache, and the line is written again.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from annotation import jsonlines
-from annotation.campaign.drafts import FILE, Drafts, read_drafts
-from annotation.jsonlines import Reject
+from annotation.campaign.drafts import DRAFTS_FILE, DraftsByPair, read_drafts
+from annotation.json_lines import RejectCallback, read_json_lines
 from editfhf.chat import Usage
-from editfhf.drafting.reply import Described, Fault
+from editfhf.drafting.reply import RegionDescription
+from mos.files import append_lines, open_regular_file, repair_last_line
+from mos.rejections import Rejection, encode_rejection
 
-FOLDER = "drafting"
-REJECTED = "rejected.jsonl"
+DRAFTING_FOLDER = "drafting"
+REJECTED_DRAFTS_FILE = "rejected.jsonl"
 
-TRANSIENT = frozenset({"failed", "over_budget", "bad_picture"})
-"""Reasons for which a region is simply asked about again by the next run."""
+TRANSIENT_REASONS = frozenset({"failed", "over_budget", "bad_picture"})
+"""Reasons after which the next run tries the region again."""
 
-Ids = tuple[str, str]
+RegionKey = tuple[str, str]
 """A pair_id and a region_id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where a line comes from: who was asked, by which prompt, in which request, at which attempt (from 1)."""
+class DraftSource:
+    """Origin of a line: model, version of the prompt, key of the request, and number of the attempt (from 1)."""
 
     model: str
     prompt_version: str
@@ -42,85 +42,87 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one region in one request; `usage` is the region's share of what the request cost."""
+class DraftResult:
+    """Result of one region in one request; `usage` is the region's share of the usage of the request."""
 
-    ids: Ids
-    source: Source
-    said: Described | Fault
+    key: RegionKey
+    source: DraftSource
+    content: RegionDescription | Rejection
     usage: Usage
 
 
 @dataclass
-class Standing:
-    """What is known of a corpus's regions before a run.
+class DraftStatus:
+    """Drafts and rejections of a corpus before a run.
 
-    drafts: those that count, by pair_id and region_id
-    aside: of regions that were set aside, the reason and attempt of the last time
+    drafts: the latest draft of each region, by pair_id and region_id
+    rejections_by_region: reason and attempt of the latest rejection of each region
     """
 
-    drafts: Drafts = field(default_factory=dict)
-    aside: dict[Ids, tuple[str, int]] = field(default_factory=dict)
+    drafts: DraftsByPair = field(default_factory=dict)
+    rejections_by_region: dict[RegionKey, tuple[str, int]] = field(default_factory=dict)
 
-    def drafted(self, ids: Ids) -> bool:
-        return ids[1] in self.drafts.get(ids[0], {})
+    def has_draft(self, key: RegionKey) -> bool:
+        return key[1] in self.drafts.get(key[0], {})
 
-    def failed(self, ids: Ids) -> bool:
-        """Whether the last attempt at a region was set aside."""
-        return ids in self.aside and self.aside[ids][1] > self._drafted_at(ids)
+    def has_failed(self, key: RegionKey) -> bool:
+        """Whether the last attempt at a region was rejected."""
+        return key in self.rejections_by_region and self.rejections_by_region[key][1] > self._draft_attempt(key)
 
-    def attempts(self, ids: Ids) -> int:
+    def count_attempts(self, key: RegionKey) -> int:
         """How many attempts at a region have ended."""
-        return max(self._drafted_at(ids), self.aside[ids][1] if ids in self.aside else 0)
+        return max(
+            self._draft_attempt(key), self.rejections_by_region[key][1] if key in self.rejections_by_region else 0
+        )
 
-    def _drafted_at(self, ids: Ids) -> int:
-        draft = self.drafts.get(ids[0], {}).get(ids[1])
+    def _draft_attempt(self, key: RegionKey) -> int:
+        draft = self.drafts.get(key[0], {}).get(key[1])
         return draft.attempt if draft is not None else 0
 
 
-def read_standing(root: Path, reject: Reject) -> Standing:
-    """What the two files of a corpus say; lines that cannot be read go to `reject`."""
-    standing = Standing(read_drafts(root, reject))
-    path = root / FOLDER / REJECTED
+def read_draft_status(root: Path, reject: RejectCallback) -> DraftStatus:
+    """Read the two files of a corpus; unreadable lines go to `reject`."""
+    status = DraftStatus(read_drafts(root, reject))
+    path = root / DRAFTING_FOLDER / REJECTED_DRAFTS_FILE
     if path.is_file() and path.stat().st_size:
-        for _, line in jsonlines.read(path, f"{FOLDER}/{REJECTED}", reject):
+        for _, line in read_json_lines(path, f"{DRAFTING_FOLDER}/{REJECTED_DRAFTS_FILE}", reject):
             pair_id, region_id, reason, attempt = (
                 line.get(name) for name in ("pair_id", "region_id", "reason", "attempt")
             )
             if not (isinstance(pair_id, str) and isinstance(region_id, str) and isinstance(reason, str)):
                 continue
-            if type(attempt) is int and reason not in TRANSIENT:
-                standing.aside[pair_id, region_id] = (reason, attempt)
-    return standing
+            if type(attempt) is int and reason not in TRANSIENT_REASONS:
+                status.rejections_by_region[pair_id, region_id] = (reason, attempt)
+    return status
 
 
-class Writer:
-    """Appends results to the files of a corpus; one process at a time (the lock is that of the chat's folder)."""
+class DraftWriter:
+    """Appends results to the files of a corpus; one process at a time, by the lock of the chat folder."""
 
     def __init__(self, root: Path) -> None:
-        (root / FOLDER).mkdir(exist_ok=True)
-        self._drafts = root / FILE
-        self._rejected = root / FOLDER / REJECTED
+        (root / DRAFTING_FOLDER).mkdir(exist_ok=True)
+        self._drafts = root / DRAFTS_FILE
+        self._rejected = root / DRAFTING_FOLDER / REJECTED_DRAFTS_FILE
         for path in (self._drafts, self._rejected):
-            _mend(path)
+            _repair_tail(path)
 
-    def write(self, results: Iterable[Result]) -> None:
-        """Append what became of the regions of one request; it is on the disk when this returns."""
+    def write(self, results: Iterable[DraftResult]) -> None:
+        """Append the results of one request; they are on the disk when this returns."""
         drafts: list[bytes] = []
         rejected: list[bytes] = []
         for result in results:
-            (drafts if isinstance(result.said, Described) else rejected).append(_line(result))
-        _append(self._rejected, rejected)
-        _append(self._drafts, drafts)
+            (drafts if isinstance(result.content, RegionDescription) else rejected).append(_render_line(result))
+        append_lines(self._rejected, rejected)
+        append_lines(self._drafts, drafts)
 
 
-def shares(usage: Usage, parts: int) -> list[Usage]:
-    """What was used, divided evenly among the regions of a request: the shares add up to the whole.
+def divide_usage(usage: Usage, parts: int) -> list[Usage]:
+    """Divide usage evenly among the regions of a request, so that the shares add up to exactly the whole.
 
-    What cannot be divided goes to the first ones; money is divided into thousandths of a millionth of a dollar.
+    Remainders go to the first regions; costs are rounded to 1e-9 US dollars.
     """
     counts = {
-        name: _divided(getattr(usage, name), parts)
+        name: _divide_count(getattr(usage, name), parts)
         for name in ("requests", "retries", "input_tokens", "cached_tokens", "output_tokens")
     }
     costs: list[Decimal | None] = [None] * parts
@@ -132,29 +134,30 @@ def shares(usage: Usage, parts: int) -> list[Usage]:
     ]
 
 
-def _divided(count: int, parts: int) -> list[int]:
+def _divide_count(count: int, parts: int) -> list[int]:
     share, rest = divmod(count, parts)
     return [share + (place < rest) for place in range(parts)]
 
 
-def _line(result: Result) -> bytes:
-    line: dict[str, Any] = {"pair_id": result.ids[0], "region_id": result.ids[1]}
-    if isinstance(result.said, Described):
-        line |= {"text": result.said.text, "flaw_type": result.said.flaw_type, "severity": result.said.severity}
-    else:
-        line |= {"reason": result.said.reason, "message": result.said.message}
-    line |= {
+def _render_line(result: DraftResult) -> bytes:
+    pair_id, region_id = result.key
+    source: dict[str, Any] = {
         "model": result.source.model,
         "prompt_version": result.source.prompt_version,
         "request": result.source.request,
         "attempt": result.source.attempt,
-        "usage": usage_row(result.usage),
+        "usage": usage_json(result.usage),
     }
+    content = result.content
+    if isinstance(content, Rejection):
+        return encode_rejection(replace(content, pair_id=pair_id, item_id=region_id), DRAFT_REJECTION_KEYS, source)
+    description = {"text": content.text, "flaw_type": content.flaw_type, "severity": content.severity}
+    line = {"pair_id": pair_id, "region_id": region_id} | description | source
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def usage_row(usage: Usage) -> Mapping[str, Any]:
-    """Usage as JSON values; money as text, which keeps every digit."""
+def usage_json(usage: Usage) -> Mapping[str, Any]:
+    """Usage as JSON values; the cost as text, which keeps every digit."""
     return {
         "requests": usage.requests,
         "retries": usage.retries,
@@ -165,31 +168,12 @@ def usage_row(usage: Usage) -> Mapping[str, Any]:
     }
 
 
-def _append(path: Path, lines: list[bytes]) -> None:
-    if not lines:
-        return
-    with path.open("ab") as stream:
-        stream.write(b"".join(lines))
-        stream.flush()
-        os.fsync(stream.fileno())
+DRAFT_REJECTION_KEYS = {"pair_id": "pair_id", "region_id": "item_id", "reason": "reason", "message": "message"}
+"""First keys of a line of `drafting/rejected.jsonl`, and the field of `Rejection` that each one shows."""
 
 
-def _mend(path: Path) -> None:
-    """Take away what follows the last end of a line, unless it is a whole line without its end."""
-    if not path.is_file():
-        return
-    with path.open("r+b") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        start = max(0, size - jsonlines.MAX_LINE)
-        stream.seek(start)
-        rest = stream.read().rpartition(b"\n")[2]
-        if not rest:
-            return
-        try:
-            orjson.loads(rest)
-        except orjson.JSONDecodeError:
-            stream.truncate(size - len(rest))
-        else:
-            stream.write(b"\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+def _repair_tail(path: Path) -> None:
+    """Remove an incomplete last line, if there is one."""
+    if path.is_file():
+        with open_regular_file(path, "r+b") as stream:
+            repair_last_line(stream, path=path)

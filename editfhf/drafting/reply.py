@@ -1,7 +1,10 @@
-"""What a model may reply, and what counts of it: each region by itself, so that one bad entry spoils no other.
+"""Schema of a reply, and its validation: each region separately, so that a bad entry does not affect the others.
 
-The schema that is sent names the numbers of one request and, for each kind of region, its closed list of flaw types.
-Whatever comes back is checked here again: a server may ignore the schema.
+The schema lists the numbers of one request and, for each kind of region, its flaw types. Replies are validated again
+here, since a server may ignore the schema.
+
+The messages of rejections are sent to the model in the second request and are part of its key: another wording means
+that an interrupted run pays for those requests again.
 """
 
 from __future__ import annotations
@@ -17,61 +20,71 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema, create_model
 
-from annotation.flaws import flaw_types
 from annotation.records import KINDS, SEVERITIES, Kind, Severity
-from annotation.text import collapsed, is_unicode
+from annotation.taxonomy import list_flaw_types
+from annotation.text import collapse_blanks, is_unicode
+from mos.rejections import Rejection
 
-FIELDS = ("number", "flaw_type", "severity", "reasoning")
-LONGEST = 1_000
-"""Characters of the longest reasoning that is taken."""
+TEXT_FLAWS = frozenset({"garbled_text", "foreign_mark", "wrong_content"})
+"""Flaw types whose description may quote a web address that can be read in the image."""
+REPLY_FIELDS = ("number", "flaw_type", "severity", "reasoning")
+MAX_REASONING = 1_000
+"""Longest accepted reasoning in characters."""
+
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
+"""Soft hyphen, spaces of no width and byte order mark: they are removed."""
+
+_JOINERS = re.compile("[\u200c\u200d]")
+"""They join or part letters, in Persian or in emoji, and stay."""
+
+_RESERVED = re.compile("[\u2065\ufff0-\ufff8\U000e0000-\U000e00ff\U000e01f0-\U000e0fff\ufdd0-\ufdef]")
+"""Characters without a meaning that will never be visible."""
 
 _TAG = re.compile(r"<[/!?]?[A-Za-z][^<>]*>|<!--")
-_LINK = re.compile(r"\]\(|https?://|www\.", re.IGNORECASE)
+_LINK = re.compile(r"\]\(")
+_ADDRESS = re.compile(r"[a-z]://|www\.", re.IGNORECASE)
 _FENCE = re.compile(r"```|~~~")
 _EMPHASIS = re.compile(r"\*\*|__|`")
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """What a model said of one region, checked and in normal form."""
+class RegionDescription:
+    """Description of one region by a model, validated and in normal form."""
 
     flaw_type: str
     severity: Severity
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why there is no use for what was said of a region: a stable reason, and a sentence in our own words."""
-
-    reason: str
-    message: str
+def reject_draft(reason: str, message: str) -> Rejection:
+    """Why a model's description of a region is not used: a stable reason, and a sentence in our own words."""
+    return Rejection("draft", "", 0, reason, message)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A reply taken apart: of every number asked about what was said, or why it does not count.
+class ParsedReply:
+    """A validated reply: for each number of the request a description or a rejection.
 
-    strays: entries about no region that was asked about
+    strays: count of entries about other regions
     """
 
-    described: dict[int, Described]
-    faults: dict[int, Fault]
+    described: dict[int, RegionDescription]
+    rejections: dict[int, Rejection]
     strays: int
 
 
 def reply_model(kinds: Mapping[int, Kind]) -> type[BaseModel]:
-    """The model of a reply about these regions, given the kind of each by its number."""
-    return _model(tuple(sorted(kinds.items())))
+    """Pydantic model of a reply about regions, given the kind of each by its number."""
+    return _cached_reply_model(tuple(sorted(kinds.items())))
 
 
 @lru_cache(maxsize=256)
-def _model(kinds: tuple[tuple[int, Kind], ...]) -> type[BaseModel]:
+def _cached_reply_model(kinds: tuple[tuple[int, Kind], ...]) -> type[BaseModel]:
     entries = []
     for kind in KINDS:
-        numbers = [number for number, own in kinds if own == kind]
+        numbers = [number for number, kind_of_region in kinds if kind_of_region == kind]
         if numbers:
-            entries.append(_entry(numbers, kind))
+            entries.append(_entry_schema(numbers, kind))
     schema = {
         "type": "array",
         "items": entries[0] if len(entries) == 1 else {"anyOf": entries},
@@ -82,68 +95,97 @@ def _model(kinds: tuple[tuple[int, Kind], ...]) -> type[BaseModel]:
     return create_model("Descriptions", __config__=ConfigDict(extra="forbid"), regions=(regions, ...))
 
 
-def _entry(numbers: list[int], kind: Kind) -> dict[str, Any]:
+def _entry_schema(numbers: list[int], kind: Kind) -> dict[str, Any]:
     properties = {
         "number": {"type": "integer", "enum": numbers},
-        "flaw_type": {"type": "string", "enum": list(flaw_types(kind))},
+        "flaw_type": {"type": "string", "enum": list(list_flaw_types(kind))},
         "severity": {"type": "string", "enum": list(SEVERITIES)},
         "reasoning": {"type": "string", "description": "About 33 words."},
     }
-    return {"type": "object", "properties": properties, "required": list(FIELDS), "additionalProperties": False}
+    return {"type": "object", "properties": properties, "required": list(REPLY_FIELDS), "additionalProperties": False}
 
 
-def judge(value: BaseModel, kinds: Mapping[int, Kind]) -> Judged:
-    """What counts of a reply: at most one description of each region that was asked about, and of no other."""
+def parse_draft_reply(value: BaseModel, kinds: Mapping[int, Kind]) -> ParsedReply:
+    """Validate a reply: accepts at most one description of each region of the request, and none of other regions."""
     entries: list[dict[str, Any]] = value.model_dump()["regions"]
     numbers = [entry.get("number") for entry in entries]
     known = [number for number in numbers if type(number) is int and number in kinds]
     times = Counter(known)
-    described: dict[int, Described] = {}
-    faults: dict[int, Fault] = {}
+    described: dict[int, RegionDescription] = {}
+    rejections: dict[int, Rejection] = {}
     for number in kinds:
         if times[number] == 1:
-            entry = entries[next(place for place, one in enumerate(numbers) if type(one) is int and one == number)]
-            found = _described(entry, kinds[number])
-            if isinstance(found, Described):
-                described[number] = found
+            entry = entries[next(i for i, value in enumerate(numbers) if type(value) is int and value == number)]
+            parsed = _parse_entry(entry, kinds[number])
+            if isinstance(parsed, RegionDescription):
+                described[number] = parsed
             else:
-                faults[number] = found
+                rejections[number] = parsed
         elif times[number]:
-            faults[number] = Fault("doubled_number", "It was described more than once: expected one entry.")
+            rejections[number] = reject_draft("doubled_number", "It was described more than once: expected one entry.")
         else:
-            faults[number] = Fault("missing_number", "It was not described: expected one entry.")
-    return Judged(described, faults, len(entries) - len(known))
+            rejections[number] = reject_draft("missing_number", "It was not described: expected one entry.")
+    return ParsedReply(described, rejections, len(entries) - len(known))
 
 
-def _described(entry: Mapping[str, Any], kind: Kind) -> Described | Fault:
-    if set(entry) != set(FIELDS):
-        return Fault("bad_fields", f"Its entry had other fields than expected: {', '.join(FIELDS)}.")
-    flaw_type, severity, reasoning = (entry[name] for name in FIELDS[1:])
-    if flaw_type not in flaw_types(kind):
-        return Fault("bad_flaw_type", f"Its flaw_type was none of those of the kind {kind!r}.")
+def _parse_entry(entry: Mapping[str, Any], kind: Kind) -> RegionDescription | Rejection:
+    if set(entry) != set(REPLY_FIELDS):
+        return reject_draft("bad_fields", f"Its entry had other fields than expected: {', '.join(REPLY_FIELDS)}.")
+    flaw_type, severity, reasoning = (entry[name] for name in REPLY_FIELDS[1:])
+    if flaw_type not in list_flaw_types(kind):
+        return reject_draft("bad_flaw_type", f"Its flaw_type was none of those of the kind {kind!r}.")
     if severity not in SEVERITIES:
-        return Fault("bad_severity", f"Its severity was none of {', '.join(SEVERITIES)}.")
+        return reject_draft("bad_severity", f"Its severity was none of {', '.join(SEVERITIES)}.")
     if not isinstance(reasoning, str):
-        return Fault("bad_text", "Its reasoning was no text.")
-    text = clean(reasoning)
-    return text if isinstance(text, Fault) else Described(flaw_type, severity, text)
+        return reject_draft("bad_text", "Its reasoning was no text.")
+    text = clean_reasoning(reasoning, flaw_type)
+    return text if isinstance(text, Rejection) else RegionDescription(flaw_type, severity, text)
 
 
-def clean(text: str) -> str | Fault:
-    """The text in normal form (composed, one line, no marks of emphasis), or why it is no plain text."""
-    if not is_unicode(text) or len(text) > 4 * LONGEST:
-        return Fault("bad_text", f"Its reasoning was no Unicode text of at most {LONGEST:,} characters.")
-    plain = collapsed(_EMPHASIS.sub("", text) if not _FENCE.search(text) else text)
-    if not plain or len(plain) > LONGEST:
-        return Fault("bad_text", f"Its reasoning was empty or longer than {LONGEST:,} characters.")
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Co", "Cn") for character in plain):
-        return Fault("control_characters", "Its reasoning had control characters: expected plain text.")
+def clean_reasoning(text: str, flaw_type: str | None = None) -> str | Rejection:
+    """The text in normal form (Unicode NFC, one line, no emphasis), or a rejection if it is no plain text.
+
+    A web address is accepted as the text of a sign, where the flaw type is one of `TEXT_FLAWS`.
+    """
+    if not is_unicode(text) or len(text) > 4 * MAX_REASONING:
+        return reject_draft("bad_text", f"Its reasoning was no Unicode text of at most {MAX_REASONING:,} characters.")
+    shown = _INVISIBLE.sub("", text)
+    plain = collapse_blanks(_EMPHASIS.sub("", shown) if not _FENCE.search(shown) else shown)
+    if not plain or len(plain) > MAX_REASONING:
+        return reject_draft("bad_text", f"Its reasoning was empty or longer than {MAX_REASONING:,} characters.")
+    if any(unicodedata.category(character) == "Cc" for character in plain):
+        return reject_draft("control_characters", "Its reasoning had control characters: expected plain text.")
+    if any(map(_is_hidden, plain)):
+        message = "Its reasoning had invisible characters or characters of no common meaning: expected plain text."
+        return reject_draft("hidden_characters", message)
     if has_markup(plain):
-        return Fault("markup", "Its reasoning had markup, code or a link: expected plain text.")
+        return reject_draft("markup", "Its reasoning had markup, code or a link: expected plain text.")
+    if flaw_type not in TEXT_FLAWS and has_address(plain):
+        return reject_draft("address", "Its reasoning had a web address, which only a flaw of a text may quote.")
     return plain
 
 
 def has_markup(text: str) -> bool:
-    """Whether a text has HTML (entities resolved), a code fence or a link in it."""
-    resolved = html.unescape(text)
-    return any(pattern.search(resolved) for pattern in (_TAG, _LINK, _FENCE))
+    """Whether a text contains HTML (also as entities), a code fence or a Markdown link."""
+    return any(pattern.search(_resolve(text)) for pattern in (_TAG, _LINK, _FENCE))
+
+
+def has_address(text: str) -> bool:
+    """Whether a text contains a web address, which a page may show as a link."""
+    return _ADDRESS.search(_resolve(text)) is not None
+
+
+def _resolve(text: str) -> str:
+    """The text as a reader of HTML, or of one that drops joiners, might see it."""
+    return _JOINERS.sub("", html.unescape(text))
+
+
+def _is_hidden(character: str) -> bool:
+    """Whether nobody sees the character, or nobody knows what it is.
+
+    Characters that this Python's Unicode does not know yet, such as the emoji of this year, are accepted.
+    """
+    if _JOINERS.match(character):
+        return False
+    reserved = _RESERVED.match(character) is not None or ord(character) & 0xFFFE == 0xFFFE
+    return reserved or unicodedata.category(character) in ("Cf", "Co")

@@ -1,4 +1,4 @@
-"""A built dataset in the formats of others: COCO for detectors, pairs with the columns of Pick-a-Pic for rewards.
+"""Export a built dataset: COCO for detectors, preference pairs with the columns of Pick-a-Pic for reward models.
 
-One module a format, each with `plan(built, ...)`, which reads no picture, and `write(plan, folder, ...)`.
+Each format has a `plan_*` function, which reads no image, and a `write_*` function, which writes a plan to a folder.
 """

@@ -1,6 +1,16 @@
-"""The page that a person looks at: report.html, one file with everything in it."""
+"""Statistics of a dataset and the page that shows them: `compute_statistics`, then `write_dataset_report`."""
 
-from editfhf.report import pictures
-from editfhf.report.page import GALLERY, render, write
+from editfhf.report.compute import compute_statistics
+from editfhf.report.page import GALLERY_SIZE, render_dataset_report, write_dataset_report
+from editfhf.report.statistics import SALIENCY_GRID, SCORE_BIN_WIDTH, SCORE_KEYS, DatasetStatistics
 
-__all__ = ["GALLERY", "pictures", "render", "write"]
+__all__ = [
+    "GALLERY_SIZE",
+    "SALIENCY_GRID",
+    "SCORE_BIN_WIDTH",
+    "SCORE_KEYS",
+    "DatasetStatistics",
+    "compute_statistics",
+    "render_dataset_report",
+    "write_dataset_report",
+]

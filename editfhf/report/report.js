@@ -26,7 +26,7 @@
   const pairs = all(".pair", gallery), box = one(".lightbox");
   one(".toolbar").hidden = false;
 
-  // layers: one state for the page and the lightbox, told by classes of the body
+  // layers: one state for the page and the lightbox, kept as classes of the body
   const show = (layer, on) => {
     document.body.classList.toggle(`no-${layer}`, !on);
     all(`[data-toggle="${layer}"]`).forEach((button) => button.setAttribute("aria-pressed", on));

@@ -1,10 +1,25 @@
-"""Is a dataset what it says it is?  `check_dataset` looks at everything, `check_files` only at the files.
+"""Validate a corpus or a dataset: `validate_folder` checks everything, `check_dataset_files` only the files.
 
-`files`: the files against the manifest.  `tables`: what holds between rows.  `rows`: what holds within one row of
-"default".  `pictures`: images, and the saliency maps drawn again from the raw points.
+`files` checks the files against the manifest, `tables` what must hold between rows, `rows` one row of the table
+"default" with its images and its saliency maps, which are rendered again from the disks.
 """
 
-from editfhf.validation.issues import Issue
-from editfhf.validation.whole import check_dataset, check_files
+from editfhf.validation.files import ValidationFinding
+from editfhf.validation.validate import (
+    MAX_FINDINGS_SHOWN,
+    ValidationReport,
+    check_dataset_files,
+    require_intact_dataset,
+    validate_dataset,
+    validate_folder,
+)
 
-__all__ = ["Issue", "check_dataset", "check_files"]
+__all__ = [
+    "MAX_FINDINGS_SHOWN",
+    "ValidationFinding",
+    "ValidationReport",
+    "check_dataset_files",
+    "require_intact_dataset",
+    "validate_dataset",
+    "validate_folder",
+]

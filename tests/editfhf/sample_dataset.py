@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from annotation.records import DIMENSIONS
-from annotation.tasks import tasks
-from editfhf import card, croissant
-from editfhf.features import schema
-from editfhf.manifest import FOLDERS, FORMAT
+from annotation.taxonomy import load_edit_tasks
+from editfhf.card.metadata import render_croissant
+from editfhf.card.page import render_card
+from editfhf.features import make_arrow_schema
+from editfhf.manifest import CONFIG_FOLDERS, MANIFEST_FORMAT, parse_manifest
 
 WIDTH, HEIGHT = 64, 48
 Tables = dict[str, dict[str, list[dict[str, Any]]]]
@@ -72,7 +73,7 @@ def tables() -> Tables:
 
 
 def _pair(number: int, source: str) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
-    pair_id, task = f"p{number}", list(tasks())[number]
+    pair_id, task = f"p{number}", list(load_edit_tasks())[number]
     split = SPLIT_OF[source]
     row: dict[str, Any] = {
         "pair_id": pair_id,
@@ -81,7 +82,7 @@ def _pair(number: int, source: str) -> tuple[dict[str, Any], list[dict[str, Any]
         "edited_image": photo(100 + number, "PNG"),
         "instruction": f"Do the thing number {number}",
         "task": number,
-        "task_group": tasks()[task].group,
+        "task_group": load_edit_tasks()[task].group,
         "editor": "editor | <b>",
         "licence": "CC0-1.0",
     }
@@ -146,15 +147,17 @@ def write(root: Path, made: Tables | None = None, corpus: dict[str, Any] | None 
     for config, splits in made.items():
         for split, rows in splits.items():
             stem = split if config == "default" else config
-            path = root / FOLDERS[config] / f"{stem}-00000-of-00001.parquet"
+            path = root / CONFIG_FOLDERS[config] / f"{stem}-00000-of-00001.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema(config)), path, row_group_size=2)
+            pq.write_table(pa.Table.from_pylist(rows, schema=make_arrow_schema(config)), path, row_group_size=2)
             outputs.append(describe(root, path, len(rows)))
     (root / "rejected.jsonl").write_text(json.dumps(REJECTED) + "\n")
     outputs.append(describe(root, root / "rejected.jsonl", 1))
     manifest = _manifest(made, outputs, {**CORPUS, **(corpus or {})})
-    (root / "README.md").write_text(card.render(manifest), encoding="utf-8")
-    (root / "croissant.json").write_text(json.dumps(croissant.render(manifest), indent=1), encoding="utf-8")
+    (root / "README.md").write_text(render_card(parse_manifest(manifest)), encoding="utf-8")
+    (root / "croissant.json").write_text(
+        json.dumps(render_croissant(parse_manifest(manifest)), indent=1), encoding="utf-8"
+    )
     manifest["outputs"] += [describe(root, root / name, None) for name in ("README.md", "croissant.json")]
     (root / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
     return root
@@ -189,7 +192,7 @@ def _manifest(made: Tables, outputs: list[dict[str, Any]], corpus: dict[str, Any
         "split": {"train": 4.0, "validation": 1.0, "test": 1.0, "seed": 0},
     }
     return {
-        "format": FORMAT,
+        "format": MANIFEST_FORMAT,
         "corpus": corpus,
         "versions": {"editfhf": "0.1.0", "pyarrow": pa.__version__},
         "options": options,

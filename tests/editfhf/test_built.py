@@ -15,13 +15,13 @@ from huggingface_hub import DatasetCard
 from typer.testing import CliRunner
 
 import editfhf
-from editfhf.build import BuildOptions, Running, build, check_corpus
+from editfhf.builder import BuildOptions, BuildRunOptions, build_dataset, preview_build
 from editfhf.cli import app
-from editfhf.dataset import features
-from editfhf.features import CONFIGS
-from editfhf.validation import check_dataset
+from editfhf.dataset import make_dataset_features
+from editfhf.features import DATASET_CONFIGS
+from editfhf.validation import validate_dataset
 
-ONE = Running(workers=1, cache=None)
+ONE = BuildRunOptions(workers=1, cache=None)
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,12 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dataset(corpus: Path) -> Path:
     path = corpus.parent / "dataset"
-    build(corpus, path, None, ONE)
+    build_dataset(corpus, path, None, ONE)
     return path
 
 
 def test_a_build_passes_every_check(dataset: Path) -> None:
-    assert check_dataset(dataset, deep=True) == []
+    assert validate_dataset(dataset, deep=True) == []
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_a_build_passes_every_check(dataset: Path) -> None:
     ],
 )
 def test_so_does_a_build_with_other_options(corpus: Path, tmp_path: Path, options: dict) -> None:
-    build(corpus, tmp_path / "dataset", BuildOptions.model_validate(options), ONE)
-    assert check_dataset(tmp_path / "dataset", deep=True) == []
+    build_dataset(corpus, tmp_path / "dataset", BuildOptions.model_validate(options), ONE)
+    assert validate_dataset(tmp_path / "dataset", deep=True) == []
 
 
 def test_a_sound_corpus_has_no_error(corpus: Path) -> None:
@@ -69,13 +69,13 @@ def test_so_does_a_build_of_a_damaged_corpus(corpus: Path, tmp_path: Path) -> No
     damaged = Path(shutil.copytree(corpus, tmp_path / "corpus"))
     first = sorted((damaged / "images").rglob("*.*"))[0]
     first.write_bytes(first.read_bytes()[:200])
-    assert any(found.what == "image" for found in check_corpus(damaged))
+    assert any(found.what == "image" for found in preview_build(damaged).rejections)
     said = CliRunner().invoke(app, ["validate", str(damaged)])
     assert said.exit_code == 1
     assert "broken_image" in said.stdout
-    summary = build(damaged, tmp_path / "dataset", None, ONE)
+    summary = build_dataset(damaged, tmp_path / "dataset", None, ONE)
     assert summary.rejected["total"] > 0
-    assert check_dataset(tmp_path / "dataset", deep=True) == []
+    assert validate_dataset(tmp_path / "dataset", deep=True) == []
 
 
 def test_a_check_finds_a_map_that_is_not_of_its_points(corpus: Path, dataset: Path, tmp_path: Path) -> None:
@@ -83,12 +83,12 @@ def test_a_check_finds_a_map_that_is_not_of_its_points(corpus: Path, dataset: Pa
     root = Path(shutil.copytree(dataset, tmp_path / "dataset"))
     manifest = root / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"sigma": "H/40"', '"sigma": "H/20"'))
-    found = [issue.message for issue in check_dataset(root)]
+    found = [issue.message for issue in validate_dataset(root)]
     assert found
     assert all("saliency is not the map" in message or "_peak is" in message for message in found)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", DATASET_CONFIGS)
 def test_every_table_loads_with_our_features(
     dataset: Path, config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,13 +100,13 @@ def test_every_table_loads_with_our_features(
     assert sum(len(table) for table in tables.values()) == sum(
         pq.read_metadata(path).num_rows for path in folder.glob("*.parquet")
     )
-    assert all(table.features == features(config) for table in tables.values())
+    assert all(table.features == make_dataset_features(config) for table in tables.values())
     assert next(iter(editfhf.load(dataset, config, split="train", streaming=True)))
 
 
 def test_the_card_and_its_links_hold(dataset: Path) -> None:
     card = DatasetCard.load(dataset / "README.md")
-    assert [config["config_name"] for config in card.data.configs] == list(CONFIGS)
+    assert [config["config_name"] for config in card.data.configs] == list(DATASET_CONFIGS)
     linked = [part.split(")")[0] for part in card.text.split("](")[1:]]
     assert linked
     assert all((dataset / link).is_file() for link in linked)

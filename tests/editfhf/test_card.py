@@ -18,11 +18,11 @@ from huggingface_hub.repocard import metadata_load
 from hypothesis import given
 from hypothesis import strategies as st
 
-from editfhf import card
-from editfhf.card_metadata import licence, one_line, size_category
-from editfhf.dataset import features
-from editfhf.features import CONFIGS
-from editfhf.manifest import shards
+from editfhf.card.metadata import find_licence_keys, find_size_category, to_one_line
+from editfhf.card.page import escape_markdown, render_card
+from editfhf.dataset import make_dataset_features
+from editfhf.features import DATASET_CONFIGS
+from editfhf.manifest import group_shards, parse_manifest
 from tests.editfhf import sample_dataset
 
 
@@ -44,11 +44,11 @@ def front(text: str) -> dict[str, Any]:
 
 def test_dataset_info_is_what_the_library_writes(manifest: dict[str, Any]) -> None:
     infos = DatasetInfosDict()
-    for config, splits in shards(manifest).items():
+    for config, splits in group_shards(parse_manifest(manifest)).items():
         size = sum(split.bytes for split in splits.values())
         infos[config] = datasets.DatasetInfo(
             config_name=config,
-            features=features(config),
+            features=make_dataset_features(config),
             splits=datasets.SplitDict(
                 {name: datasets.SplitInfo(name, split.bytes, split.rows) for name, split in splits.items()}
             ),
@@ -57,15 +57,20 @@ def test_dataset_info_is_what_the_library_writes(manifest: dict[str, Any]) -> No
         )
     expected = DatasetCardData()
     infos.to_dataset_card_data(expected)
-    assert front(card.render(manifest))["dataset_info"] == yaml.safe_load(expected.to_yaml())["dataset_info"]
+    assert (
+        front(render_card(parse_manifest(manifest)))["dataset_info"]
+        == yaml.safe_load(expected.to_yaml())["dataset_info"]
+    )
 
 
 def test_configs_are_what_the_library_writes(manifest: dict[str, Any]) -> None:
-    files = {config: {"data_files": [{"split": "train", "path": f"{config}/{config}-*"}]} for config in CONFIGS[1:]}
+    files = {
+        config: {"data_files": [{"split": "train", "path": f"{config}/{config}-*"}]} for config in DATASET_CONFIGS[1:]
+    }
     default = [{"split": split, "path": f"data/{split}-*"} for split in ("train", "validation", "test")]
     expected = DatasetCardData()
     MetadataConfigs({"default": {"data_files": default, "default": True}, **files}).to_dataset_card_data(expected)
-    written = {entry["config_name"]: entry for entry in front(card.render(manifest))["configs"]}
+    written = {entry["config_name"]: entry for entry in front(render_card(parse_manifest(manifest)))["configs"]}
     assert written == {entry["config_name"]: entry for entry in yaml.safe_load(expected.to_yaml())["configs"]}
 
 
@@ -79,10 +84,10 @@ def test_the_hub_library_reads_the_card(root: Path) -> None:
 
 def test_task_and_size_are_among_the_known_ones(manifest: dict[str, Any]) -> None:
     resources = Path(datasets.__file__).parent / "utils/resources"
-    assert front(card.render(manifest))["size_categories"] == ["n<1K"]
+    assert front(render_card(parse_manifest(manifest)))["size_categories"] == ["n<1K"]
     known = json.loads((resources / "size_categories.json").read_text())
     for rows in (0, 999, 1000, 15_287, 10**5, 10**6, 10**7, 10**9):
-        assert size_category(rows) in known or rows >= 10**7
+        assert find_size_category(rows) in known or rows >= 10**7
 
 
 @pytest.mark.parametrize(
@@ -108,7 +113,7 @@ def test_task_and_size_are_among_the_known_ones(manifest: dict[str, Any]) -> Non
     ],
 )
 def test_licence_becomes_the_hubs_id_or_other_with_its_name(said: str | None, written: dict[str, str]) -> None:
-    assert licence(said) == written
+    assert find_licence_keys(said) == written
 
 
 HOSTILE = "x\n---\nlicense: mit\n---\n# Owned | <script>alert(1)</script> [a](javascript:b) `c` &lt; \u2028 ${d}"
@@ -118,9 +123,9 @@ def test_text_of_the_corpus_stays_text(manifest: dict[str, Any]) -> None:
     manifest["corpus"] |= dict.fromkeys(("name", "version", "description", "licence", "citation"), HOSTILE)
     manifest["stages"][0]["reasons"] = {HOSTILE: 1}
     manifest["scores"]["warnings"] = [HOSTILE]
-    text = card.render(manifest)
+    text = render_card(parse_manifest(manifest))
     assert front(text)["license"] == "other"
-    assert front(text)["pretty_name"] == one_line(HOSTILE)
+    assert front(text)["pretty_name"] == to_one_line(HOSTILE)
     body = text.split("\n---\n", 1)[1]
     assert "\n# Owned" not in body
     literal = [line for line in body.split("\n") if not line.startswith("    ")]
@@ -130,7 +135,7 @@ def test_text_of_the_corpus_stays_text(manifest: dict[str, Any]) -> None:
 
 @given(st.text(max_size=60))
 def test_escaped_text_is_one_line_without_live_markup(text: str) -> None:
-    escaped = card.escape(text)
+    escaped = escape_markdown(text)
     assert len(escaped.splitlines()) <= 1
     assert not re.search(r"(?<!\\)(?:\\\\)*[<|`\[*_]", escaped)
     assert not re.match(r"#|>|[+=-](\s|$)|---|===|\d+[.)](\s|$)", escaped)
@@ -138,27 +143,27 @@ def test_escaped_text_is_one_line_without_live_markup(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_name_survives_the_front_matter(name: str) -> None:
-    text = yaml.safe_dump({"pretty_name": one_line(name)}, allow_unicode=True, width=10**6)
-    assert yaml.safe_load(text)["pretty_name"] == one_line(name)
+    text = yaml.safe_dump({"pretty_name": to_one_line(name)}, allow_unicode=True, width=10**6)
+    assert yaml.safe_load(text)["pretty_name"] == to_one_line(name)
 
 
 def test_the_same_manifest_gives_the_same_bytes(manifest: dict[str, Any]) -> None:
     turned = json.loads(json.dumps(manifest, sort_keys=True))
     turned["outputs"].reverse()
-    assert card.render(turned) == card.render(manifest)
+    assert render_card(parse_manifest(turned)) == render_card(parse_manifest(manifest))
 
 
 def test_the_card_says_what_was_done_with_the_raters(manifest: dict[str, Any]) -> None:
-    text = card.render(manifest)
-    assert "1 raters were left out altogether (constant 1)" in text
-    assert "would have 1.2% by chance alone" in text
+    text = render_card(parse_manifest(manifest))
+    assert "1 raters were excluded from all dimensions (constant 1)" in text
+    assert "would have 1.2% by chance" in text
     assert "Only 2 ratings a pair." in text
 
 
 def test_options_reach_the_text(manifest: dict[str, Any]) -> None:
     manifest["options"]["saliency"]["sigma"] = "12px"
     manifest["options"]["regions"]["max_flags"] = 7
-    text = card.render(manifest)
+    text = render_card(parse_manifest(manifest))
     assert "sigma = 12px" in text
     assert "more than 7 raters" in text
 
@@ -166,12 +171,12 @@ def test_options_reach_the_text(manifest: dict[str, Any]) -> None:
 @pytest.mark.parametrize("spoil", [lambda m: m.pop("scores"), lambda m: m.pop("stages"), lambda m: m.pop("options")])
 def test_a_manifest_without_a_chapter_still_gives_a_card(manifest: dict[str, Any], spoil: Callable) -> None:
     spoil(manifest)
-    assert card.render(manifest).startswith("---\n")
+    assert render_card(parse_manifest(manifest)).startswith("---\n")
 
 
 def test_figures_are_shown_and_only_from_their_folder(manifest: dict[str, Any]) -> None:
     extra = [{"path": path, "sha256": "", "bytes": 1, "rows": None} for path in ("figures/mos.svg", "figures/a b.svg")]
     manifest["outputs"] += extra
-    text = card.render(manifest)
+    text = render_card(parse_manifest(manifest))
     assert "![mos](figures/mos.svg)" in text
     assert "a b.svg" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import errno
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from editfhf import __version__, cli
 from mos.errors import UserError
+from mos.words import did_you_mean
 
 HEAVY = ("numpy", "pyarrow", "scipy", "cv2", "PIL", "pandas", "datasets", "torch", "transformers", "matplotlib")
 
@@ -101,8 +103,8 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     ("error", "status", "sentence"),
     [
         (UserError("The corpus has no pairs."), 1, "editfhf: The corpus has no pairs.\n"),
-        (KeyboardInterrupt(), 130, f"editfhf: {cli.STOPPED}\n"),
-        (SystemExit(130), 130, f"editfhf: {cli.STOPPED}\n"),
+        (KeyboardInterrupt(), 130, f"editfhf: {cli.INTERRUPTED_MESSAGE}\n"),
+        (SystemExit(130), 130, f"editfhf: {cli.INTERRUPTED_MESSAGE}\n"),
         (SystemExit(0), 0, ""),
         (SystemExit(2), 2, ""),
         (
@@ -112,10 +114,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
             "Run: pip install 'editfhf[cluster]'\n",
         ),
         (
-            ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"),
+            ModuleNotFoundError("No module named 'skimage.transform'", name="skimage.transform"),
             1,
-            "editfhf: This command needs the package 'torch', which is not installed. "
-            "Run: pip install 'editfhf[training]'\n",
+            "editfhf: This command needs the package 'skimage', which is not installed. "
+            "Run: pip install 'editfhf[simulate]'\n",
         ),
         (
             ModuleNotFoundError("No module named 'zstandard'", name="zstandard"),
@@ -125,18 +127,18 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (
             OSError(errno.ENOSPC, "No space left on device", "/data/x"),
             1,
-            "editfhf: No space left on the disk while writing /data/x. Free some and run the same command again.\n",
+            "editfhf: No space left on the disk while writing /data/x. "
+            "Free some space and run the same command again.\n",
         ),
         (
             OSError(errno.EACCES, "Permission denied", "/data/x"),
             1,
-            "editfhf: No permission for /data/x: expected to be able to use it. "
-            "Choose another path or change its mode.\n",
+            "editfhf: No permission for /data/x. Choose another path or change its mode.\n",
         ),
         (
             OSError(errno.EIO, "Input/output error", "/data/x"),
             1,
-            "editfhf: /data/x cannot be used (Input/output error). Choose another path, or look after the disk.\n",
+            "editfhf: /data/x cannot be used (Input/output error). Choose another path or check the disk.\n",
         ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
@@ -169,6 +171,12 @@ def test_a_mistake_of_ours_is_not_passed_off_as_the_users(monkeypatch: pytest.Mo
         cli.main()
 
 
+def test_every_extra_that_a_message_names_exists() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[2] / "setup.cfg", encoding="utf-8")
+    assert set(cli.EXTRA_OF_PACKAGE.values()) <= set(setup["options.extras_require"])
+
+
 def test_a_closed_pipe_ends_quietly() -> None:
     done = subprocess.run(
         f"{sys.executable} -m editfhf.cli --help | head -c 1", shell=True, capture_output=True, text=True, timeout=60
@@ -181,4 +189,4 @@ def test_a_closed_pipe_ends_quietly() -> None:
     [("bild", " Did you mean 'build'?"), ("xyzzy", ""), ("", ""), ("validat", " Did you mean 'validate'?")],
 )
 def test_a_suggestion_is_the_nearest_known_word_or_none(word: str, hint: str) -> None:
-    assert cli.suggestion(word, ["build", "stats", "validate"]) == hint
+    assert did_you_mean(word, ["build", "stats", "validate"]) == hint

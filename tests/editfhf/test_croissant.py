@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from editfhf import croissant
-from editfhf.features import CONFIGS, columns
+from editfhf.card.metadata import render_croissant
+from editfhf.features import DATASET_CONFIGS, list_config_columns
+from editfhf.manifest import parse_manifest
 from tests.editfhf import sample_dataset
 
 with warnings.catch_warnings():
@@ -29,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def described(root: Path, **corpus: str | None) -> dict:
     manifest = json.loads((root / "manifest.json").read_text())
     manifest["corpus"] |= corpus
-    return croissant.render(manifest)
+    return render_croissant(parse_manifest(manifest))
 
 
 def test_mlcroissant_finds_no_fault_but_the_missing_date(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -38,6 +39,15 @@ def test_mlcroissant_finds_no_fault_but_the_missing_date(root: Path, caplog: pyt
     assert not issues.errors
     # A date would make two builds of one corpus differ.
     assert all("datePublished" in warning for warning in issues.warnings)
+
+
+def test_a_reader_that_writes_into_the_description_does_not_change_the_next_one(root: Path) -> None:
+    before = json.dumps(described(root))
+    changed = described(root)
+    mlcroissant.Dataset(jsonld=changed)
+    changed["@context"].clear()
+    changed["keywords"].clear()
+    assert json.dumps(described(root)) == before
 
 
 @pytest.mark.parametrize("licence", [None, "", "Our own terms", "https://example.org/terms", "ODbL"])
@@ -49,7 +59,7 @@ def test_any_corpus_gives_a_valid_description(root: Path, licence: str | None) -
 def test_mlcroissant_reads_the_rows_of_every_table(root: Path) -> None:
     described_here = mlcroissant.Dataset(jsonld=str(root / "croissant.json"))
     tables = sample_dataset.tables()
-    for config in CONFIGS:
+    for config in DATASET_CONFIGS:
         records = list(described_here.records(config))
         assert len(records) == sum(len(rows) for rows in tables[config].values())
     pair = next(iter(described_here.records("default")))
@@ -63,9 +73,9 @@ def test_mlcroissant_reads_the_rows_of_every_table(root: Path) -> None:
 
 def test_every_column_is_a_field(root: Path) -> None:
     records = {record["@id"]: record for record in described(root)["recordSet"]}
-    for config in CONFIGS:
+    for config in DATASET_CONFIGS:
         fields = [field["@id"].partition("/")[2] for field in records[config]["field"]]
-        assert [name for name in fields if name != "split" or config != "default"] == list(columns(config))
+        assert [name for name in fields if name != "split" or config != "default"] == list(list_config_columns(config))
 
 
 def test_licence_is_an_spdx_address(root: Path) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import editfhf
-from editfhf.dataset import features, render_maps
-from editfhf.features import CONFIGS
+from editfhf.dataset import make_dataset_features, render_maps
+from editfhf.features import DATASET_CONFIGS
 from mos.errors import UserError
 from tests.editfhf import sample_dataset
 
@@ -30,22 +30,26 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets.disable_progress_bars()
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", DATASET_CONFIGS)
 def test_every_table_has_exactly_our_features(root: Path, config: str) -> None:
     tables = editfhf.load(root, config)
     rows = sample_dataset.tables()[config]
     assert {name: len(table) for name, table in tables.items()} == {name: len(made) for name, made in rows.items()}
     for table in tables.values():
-        assert table.features == features(config)
+        assert table.features == make_dataset_features(config)
         assert table.features.arrow_schema == table.data.schema
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", DATASET_CONFIGS)
 def test_streaming_gives_the_same_rows(root: Path, config: str) -> None:
     whole = editfhf.load(str(root), config, split="train")
     streamed = editfhf.load(str(root), config, split="train", streaming=True)
-    assert streamed.features == features(config)
-    plain = {name: feature for name, feature in features(config).items() if not isinstance(feature, datasets.Image)}
+    assert streamed.features == make_dataset_features(config)
+    plain = {
+        name: feature
+        for name, feature in make_dataset_features(config).items()
+        if not isinstance(feature, datasets.Image)
+    }
     assert list(streamed.select_columns(list(plain))) == list(whole.select_columns(list(plain)))
 
 
@@ -61,7 +65,7 @@ def test_a_row_comes_as_images_and_lists(root: Path) -> None:
 
 def test_without_a_card_the_features_are_in_the_shards(root: Path) -> None:
     alone = datasets.load_dataset(str(root / "data"))
-    assert alone["train"].features == features()
+    assert alone["train"].features == make_dataset_features()
 
 
 def test_import_does_not_load_the_library() -> None:

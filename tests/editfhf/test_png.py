@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from editfhf.png import encode_grey
+from editfhf.png import encode_grey_png
 
 greys = arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)))
 
 
 @given(greys)
 def test_pillow_and_opencv_read_the_same_pixels_back(grey: np.ndarray) -> None:
-    data = encode_grey(grey)
+    data = encode_grey_png(grey)
     with Image.open(BytesIO(data)) as image:
         image.load()
         assert (image.format, image.mode) == ("PNG", "L")
@@ -28,13 +28,13 @@ def test_pillow_and_opencv_read_the_same_pixels_back(grey: np.ndarray) -> None:
 
 
 def test_every_chunk_has_the_right_checksum() -> None:
-    with Image.open(BytesIO(encode_grey(np.arange(200, dtype=np.uint8).reshape(10, 20)))) as image:
+    with Image.open(BytesIO(encode_grey_png(np.arange(200, dtype=np.uint8).reshape(10, 20)))) as image:
         image.verify()
 
 
 def test_a_view_is_written_as_its_pixels() -> None:
     grey = np.arange(60, dtype=np.uint8).reshape(6, 10)
-    assert encode_grey(grey[::2, 1::3]) == encode_grey(np.ascontiguousarray(grey[::2, 1::3]))
+    assert encode_grey_png(grey[::2, 1::3]) == encode_grey_png(np.ascontiguousarray(grey[::2, 1::3]))
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_a_view_is_written_as_its_pixels() -> None:
 )
 def test_anything_but_grey_pixels_is_refused(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="must be a uint8 array"):
-        encode_grey(wrong)
+        encode_grey_png(wrong)

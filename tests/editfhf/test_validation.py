@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from editfhf.cli import app
-from editfhf.features import schema
-from editfhf.validation import Issue, check_dataset, check_files
-from editfhf.validation.rows import overall
-from editfhf.validation.tables import Around
+from editfhf.features import make_arrow_schema
+from editfhf.manifest import read_manifest
+from editfhf.validation import ValidationFinding, check_dataset_files, validate_dataset
+from editfhf.validation.rows import compute_expected_overall
+from editfhf.validation.tables import SurroundingTables
 from mos.errors import UserError
+from tests.annotation.odd_images import ODD_IMAGES
 from tests.editfhf import sample_dataset
 
 Tables = sample_dataset.Tables
@@ -41,11 +43,11 @@ def root(sound: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_sound_dataset_has_no_issue(sound: Path, deep: bool) -> None:
     seen: list[int] = []
-    assert check_dataset(sound, deep=deep, progress=seen.append) == []
+    assert validate_dataset(sound, deep=deep, progress=seen.append) == []
     assert sum(seen) == 6
 
 
-def only(issues: list[Issue]) -> str:
+def only(issues: list[ValidationFinding]) -> str:
     assert len(issues) == 1, issues
     return f"{issues[0].severity} {issues[0].where}: {issues[0].message}"
 
@@ -55,8 +57,8 @@ def only(issues: list[Issue]) -> str:
 
 def test_a_missing_file(root: Path) -> None:
     (root / "rejected.jsonl").unlink()
-    messages = [issue.message for issue in check_files(root)]
-    assert "is listed in the manifest, but is not there" in messages
+    messages = [issue.message for issue in check_dataset_files(root)]
+    assert "is listed in the manifest, but does not exist" in messages
 
 
 def test_a_changed_byte(root: Path) -> None:
@@ -64,13 +66,13 @@ def test_a_changed_byte(root: Path) -> None:
     data = bytearray(path.read_bytes())
     data[10] ^= 1
     path.write_bytes(data)
-    assert "croissant.json: has other content than it was built with" in only(check_files(root))
+    assert "croissant.json: has other content than it was built with" in only(check_dataset_files(root))
 
 
 def test_a_truncated_shard(root: Path) -> None:
     path = root / "data/train-00000-of-00001.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    found = {issue.message for issue in check_dataset(root)}
+    found = {issue.message for issue in validate_dataset(root)}
     assert any(message.startswith("cannot be read as Parquet") for message in found)
     assert any("bytes" in message for message in found)
 
@@ -79,32 +81,39 @@ def test_a_stray_shard_is_an_error_and_a_stray_note_a_warning(root: Path) -> Non
     shutil.copy(root / "data/test-00000-of-00001.parquet", root / "data/test-00001-of-00002.parquet")
     (root / "notes.txt").write_text("mine")
     (root / ".DS_Store").write_text("")
-    found = {(issue.severity, issue.where) for issue in check_files(root)}
+    found = {(issue.severity, issue.where) for issue in check_dataset_files(root)}
     assert found == {("error", "data/test-00001-of-00002.parquet"), ("warning", "notes.txt")}
 
 
 def test_no_manifest(tmp_path: Path) -> None:
-    assert "expected manifest.json" in only(check_dataset(tmp_path))
+    assert "expected manifest.json" in only(validate_dataset(tmp_path))
+
+
+@pytest.mark.parametrize("content", ['{"format": [' + "1," * 2_000_001, " " * (17 << 20), '{"a": "' + "x" * (17 << 20)])
+def test_a_manifest_of_too_much(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    message = only(validate_dataset(tmp_path))
+    assert "expected the manifest of a dataset" in message
 
 
 @pytest.mark.parametrize("name", ["../six/README.md", "/etc/hostname", "a/../b", "", None, 7, "a\\b"])
 def test_a_manifest_that_leads_out_of_the_dataset(root: Path, name: object) -> None:
     change_manifest(root, lambda manifest: manifest["outputs"].append({"path": name, "sha256": "", "bytes": 1}))
-    assert any("not a path inside" in issue.message for issue in check_files(root))
+    assert any("not a path inside" in issue.message for issue in check_dataset_files(root))
 
 
 def test_a_link_that_leads_out_of_the_dataset(root: Path, tmp_path: Path) -> None:
     path = root / "croissant.json"
     path.rename(tmp_path / "elsewhere.json")
     path.symlink_to(tmp_path / "elsewhere.json")
-    assert "is not there" in only(check_files(root))
+    assert "does not exist" in only(check_dataset_files(root))
 
 
 @pytest.mark.parametrize("key", ["outputs", "splits", "corpus", "options", "rejected"])
 @pytest.mark.parametrize("value", [None, 3, [3], [{"path": "a"}], [{"path": "a", "bytes": "1"}]])
 def test_a_manifest_of_another_shape(root: Path, key: str, value: object) -> None:
     change_manifest(root, lambda manifest: manifest.update({key: value}))
-    assert "build the dataset again" in only(check_dataset(root))
+    assert "build the dataset again" in only(validate_dataset(root))
 
 
 @pytest.mark.parametrize(
@@ -112,48 +121,50 @@ def test_a_manifest_of_another_shape(root: Path, key: str, value: object) -> Non
 )
 def test_a_manifest_with_odd_values(root: Path, key: str, value: object) -> None:
     change_manifest(root, lambda manifest: manifest.update({key: value}))
-    assert "build the dataset again" in only(check_dataset(root))
+    assert "build the dataset again" in only(validate_dataset(root))
 
 
 def test_a_wrong_count(root: Path) -> None:
     change_manifest(root, lambda manifest: manifest["splits"]["test"].update(pairs=2))
-    assert "counts pairs as" in only(check_files(root))
+    assert "counts pairs as" in only(check_dataset_files(root))
 
 
 def test_another_class_name_in_the_card(root: Path) -> None:
     card = root / "README.md"
     card.write_text(card.read_text().replace("'1': film_look", "'1': film_lock"))
     refresh(root, "README.md")
-    assert "dataset_info" in only(check_files(root))
+    assert "dataset_info" in only(check_dataset_files(root))
 
 
 def test_a_card_without_front_matter(root: Path) -> None:
     (root / "README.md").write_text("# Hello")
     refresh(root, "README.md")
-    assert len(check_files(root)) == 2
+    assert len(check_dataset_files(root)) == 2
 
 
 def test_another_schema(root: Path) -> None:
     path = root / "ratings/ratings-00000-of-00001.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["z"]), path)
     refresh(root, path.relative_to(root).as_posix(), card=True)
-    assert "has other columns than the table 'ratings': z" in only(check_files(root))
+    assert "has other columns than the table 'ratings': z" in only(check_dataset_files(root))
 
 
 def test_another_class_name_in_a_shard(root: Path) -> None:
     path = root / "data/test-00000-of-00001.parquet"
     table = pq.read_table(path)
-    metadata = {key: value.replace(b"film_look", b"film_lock") for key, value in schema("default").metadata.items()}
+    metadata = {
+        key: value.replace(b"film_look", b"film_lock") for key, value in make_arrow_schema("default").metadata.items()
+    }
     pq.write_table(table.replace_schema_metadata(metadata), path)
     refresh(root, path.relative_to(root).as_posix(), card=True)
-    assert "other features" in only(check_files(root))
+    assert "other features" in only(check_dataset_files(root))
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"what": "pair"}', ""])
 def test_a_line_of_rejected_that_cannot_be_read(root: Path, line: str) -> None:
     (root / "rejected.jsonl").write_text(line + "\n")
     refresh(root, "rejected.jsonl")
-    assert "rejected.jsonl line 1" in only(check_files(root))
+    assert "rejected.jsonl line 1" in only(check_dataset_files(root))
 
 
 def change_manifest(root: Path, change: Callable[[Row], None]) -> None:
@@ -173,9 +184,9 @@ def refresh(root: Path, name: str, card: bool = False) -> None:
 
     change_manifest(root, change)
     if card:
-        from editfhf.card import render
+        from editfhf.card.page import render_card
 
-        (root / "README.md").write_text(render(json.loads((root / "manifest.json").read_text())))
+        (root / "README.md").write_text(render_card(read_manifest(root)))
         refresh(root, "README.md")
 
 
@@ -230,14 +241,14 @@ SPOILED: dict[str, tuple[Callable[[Tables], object], str]] = {
     "negative task": (lambda t: pair(t).update(task=-1), "task is -1"),
     "another group": (lambda t: pair(t).update(task_group="style"), "task_group is 'style'"),
     "no instruction": (lambda t: pair(t).update(instruction=""), "instruction is empty"),
-    "box outside": (move_box, "not inside the 64 x 48 picture"),
+    "box outside": (move_box, "not inside the 64 x 48 image"),
     "empty box": (lambda t: first_region(t).update(box=[5.0, 6.0, 5.0, 30.0]), "is empty or not inside"),
     "box not a number": (lambda t: first_region(t).update(box=[float("nan"), 0.0, 5.0, 5.0]), "is empty or not inside"),
     "disk outside": (lambda t: first_region(t)["disks"].append([64.5, 1.0]), "has a disk at [64.5, 1.0]"),
     "no disk": (lambda t: first_region(t).update(disks=[]), "has no disk"),
     "unknown flaw": (lambda t: first_region(t).update(flaw_type="ugly"), "flaw type 'ugly'"),
     "unknown severity": (lambda t: first_region(t).update(severity="huge"), "severity 'huge'"),
-    "nobody": (lambda t: first_region(t).update(annotators=[]), "supported by nobody"),
+    "nobody": (lambda t: first_region(t).update(annotators=[]), "has no annotator: expected at least one"),
     "stranger": (lambda t: first_region(t).update(annotators=["A777"]), "who are in no table"),
     "region twice": (
         lambda t: pair(t)["artifact_regions"][1].update(region_id="p2-artifact-0"),
@@ -245,12 +256,12 @@ SPOILED: dict[str, tuple[Callable[[Tables], object], str]] = {
     ),
     "region lost": (drop_region, "accepted marks support a region that the row does not have"),
     "marks lost": (lost_region, "other disks than the accepted marks"),
-    "no reason": (null_score, "visual_consistency is null, but rejected.jsonl does not say why"),
+    "no reason": (null_score, "visual_consistency is null, but rejected.jsonl has no reason for it"),
     "other count": (
         lambda t: pair(t).update(visual_consistency_n=3),
         "visual_consistency_n is 3, but 2 ratings were kept",
     ),
-    "no ratings": (lambda t: pair(t).update(visual_consistency_n=0), "no rating is behind it"),
+    "no ratings": (lambda t: pair(t).update(visual_consistency_n=0), "but it has no rating"),
     "infinite": (lambda t: pair(t).update(visual_consistency=float("inf")), "visual_consistency is inf"),
     "negative interval": (lambda t: pair(t).update(visual_consistency_ci95=-1.0), "visual_consistency_ci95 is -1.0"),
     "other overall": (lambda t: pair(t).update(overall=60.0), "overall is 60, but the three scores give"),
@@ -260,11 +271,22 @@ SPOILED: dict[str, tuple[Callable[[Tables], object], str]] = {
     "no map": (lambda t: pair(t).update(failure_saliency=None), "failure_saliency is empty"),
     "other peak": (lambda t: pair(t).update(failure_peak=1.0), "failure_peak is 1.0, but the disks give"),
     "no picture": (lambda t: pair(t)["source_image"].update(bytes=b"GIF89a"), "source_image cannot be used"),
+    "EXIF at which the library stops": (
+        lambda t: pair(t)["source_image"].update(bytes=ODD_IMAGES["PNG, eXIf garbage"].data),
+        "so `datasets` cannot open the image",
+    ),
+    "orientation that browsers ignore": (
+        lambda t: pair(t)["source_image"].update(bytes=ODD_IMAGES["WebP, EXIF"].data),
+        "counts as 6 for `datasets` and as 1 for browsers",
+    ),
     "rater missing": (lambda t: t["annotators"]["train"].pop(0), "annotators who are not in the table"),
-    "rater twice": (lambda t: t["annotators"]["train"].append(t["annotators"]["train"][0]), "names somebody twice"),
+    "rater twice": (lambda t: t["annotators"]["train"].append(t["annotators"]["train"][0]), "names an annotator twice"),
     "rating elsewhere": (lambda t: t["ratings"]["train"][0].update(split="test"), "names another split"),
     "mark elsewhere": (lambda t: t["marks"]["train"][0].update(split="test"), "marks of the pair name another split"),
-    "mark of another size": (lambda t: t["marks"]["train"][0].update(width=65), "are not of a 64 x 48 picture"),
+    "mark of another size": (
+        lambda t: t["marks"]["train"][0].update(width=65),
+        "have another size than the edited image, 64 x 48",
+    ),
     "mark outside": (lambda t: t["marks"]["train"][0].update(box=[0.0, 0.0, 65.0, 1.0]), "marks row 1"),
     "mark of no kind": (lambda t: t["marks"]["train"][0].update(kind="odd"), "kind is 'odd'"),
 }
@@ -275,7 +297,7 @@ def test_a_wrong_row_is_named(name: str, tmp_path: Path) -> None:
     spoil, sentence = SPOILED[name]
     tables = sample_dataset.tables()
     spoil(tables)
-    issues = check_dataset(sample_dataset.write(tmp_path / "six", tables))
+    issues = validate_dataset(sample_dataset.write(tmp_path / "six", tables))
     assert any(sentence in f"{issue.where}: {issue.message}" for issue in issues), issues
     assert all(issue.severity == "error" for issue in issues)
 
@@ -285,19 +307,19 @@ def test_only_a_deep_look_finds_a_broken_stream(tmp_path: Path) -> None:
     image = pair(tables)["edited_image"]
     image["bytes"] = image["bytes"][: len(image["bytes"]) // 2]
     root = sample_dataset.write(tmp_path / "six", tables)
-    assert check_dataset(root) == []
-    assert "edited_image cannot be used" in only(check_dataset(root, deep=True))
+    assert validate_dataset(root) == []
+    assert "edited_image cannot be used" in only(validate_dataset(root, deep=True))
 
 
 @given(st.lists(st.floats(0.01, 120), min_size=3, max_size=3))
 def test_overall_is_the_weighted_geometric_mean(scores: list[float]) -> None:
-    value = overall(list(scores))
+    value = compute_expected_overall(list(scores))
     assert value == pytest.approx(np.exp(np.average(np.log(scores), weights=[0.3, 0.4, 0.3])))
 
 
 def test_overall_counts_a_negative_score_as_zero() -> None:
-    assert overall([-1.0, 50.0, 50.0]) == 0
-    assert overall([None, 50.0, 50.0]) is None
+    assert compute_expected_overall([-1.0, 50.0, 50.0]) == 0
+    assert compute_expected_overall([None, 50.0, 50.0]) is None
 
 
 # The command.
@@ -306,7 +328,7 @@ def test_overall_counts_a_negative_score_as_zero() -> None:
 def test_the_command_says_that_all_is_well(sound: Path) -> None:
     result = CliRunner().invoke(app, ["validate", str(sound)])
     assert result.exit_code == 0
-    assert "all is well" in result.stdout
+    assert "no errors, no warnings" in result.stdout
 
 
 def test_the_command_shows_a_table_and_fails(root: Path) -> None:
@@ -321,7 +343,7 @@ def test_the_command_speaks_json(root: Path) -> None:
     (root / "notes.txt").write_text("")
     result = CliRunner().invoke(app, ["validate", str(root), "--json"])
     assert result.exit_code == 0
-    message = "is not of this build: it will not be published"
+    message = "does not belong to this build: it will not be published"
     assert json.loads(result.stdout) == [{"severity": "warning", "where": "notes.txt", "message": message}]
 
 
@@ -332,12 +354,14 @@ def test_a_folder_that_is_neither(tmp_path: Path) -> None:
 
 
 def test_pyarrow_reads_no_partition_from_a_folders_name(tmp_path: Path) -> None:
-    assert check_dataset(sample_dataset.write(tmp_path / "split=train" / "six")) == []
+    assert validate_dataset(sample_dataset.write(tmp_path / "split=train" / "six")) == []
 
 
 def test_the_schema_of_the_sample_is_ours(sound: Path) -> None:
     for config in ("ratings", "marks"):
-        assert pa.schema(pq.read_schema(sound / config / f"{config}-00000-of-00001.parquet")).equals(schema(config))
+        assert pa.schema(pq.read_schema(sound / config / f"{config}-00000-of-00001.parquet")).equals(
+            make_arrow_schema(config)
+        )
 
 
 @pytest.mark.parametrize(
@@ -347,4 +371,4 @@ def test_a_score_is_of_the_kept_ratings_or_where_these_are_few_of_up_to_all(n: i
     status = ["kept", "kept", "rater_excluded"]
     ratings = pa.table({"pair_id": ["p"] * 3, "dimension": ["d"] * 3, "status": status})
     nothing = pa.table({})
-    assert Around(nothing, ratings, nothing, set(), few).allows("p", "d", n) == allowed
+    assert SurroundingTables(nothing, ratings, nothing, set(), few).allows("p", "d", n) == allowed

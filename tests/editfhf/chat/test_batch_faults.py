@@ -17,7 +17,19 @@ from typing import Any
 
 import pytest
 
-from editfhf.chat import Answer, Chat, Failed, Invalid, Limits, Outcome, OverBudget, Refused, Request, Truncated, Usage
+from editfhf.chat import (
+    Chat,
+    FailedRequest,
+    InvalidReply,
+    Limits,
+    ModelAnswer,
+    ModelRefusal,
+    ModelRequest,
+    OverBudget,
+    RequestOutcome,
+    TruncatedReply,
+    Usage,
+)
 from editfhf.chat.batch import BatchOptions, run_batch
 from mos.errors import UserError
 from tests.editfhf.chat.asking import PRICE, PRICES, QUICK, ask_all, connection, question
@@ -42,12 +54,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def batched(
-    server: FaultServer, folder: Path, requests: Sequence[Request], limits: Limits | None = None, **options: Any
-) -> tuple[dict[str, Outcome], Usage]:
+    server: FaultServer, folder: Path, requests: Sequence[ModelRequest], limits: Limits | None = None, **options: Any
+) -> tuple[dict[str, RequestOutcome], Usage]:
     """Ask in batches; the outcomes by name, and the usage of the whole ledger."""
     given = BatchOptions(**{"interval": 0.01} | options)
 
-    async def run() -> tuple[dict[str, Outcome], Usage]:
+    async def run() -> tuple[dict[str, RequestOutcome], Usage]:
         async with Chat(connection(server.url), folder, limits or Limits(), prices=PRICES, **QUICK) as chat:
             found = {request.name: outcome async for request, outcome in run_batch(chat, requests, given)}
             return found, chat.usage
@@ -55,7 +67,7 @@ def batched(
     return asyncio.run(run())
 
 
-def questions(number: int, **changes: Any) -> list[Request]:
+def questions(number: int, **changes: Any) -> list[ModelRequest]:
     return [question(place, **changes) for place in range(number)]
 
 
@@ -71,7 +83,7 @@ def assert_bill(server: FaultServer, usage: Usage) -> None:
 def test_answers_in_any_order_reach_their_requests_at_half_the_price(server: FaultServer, folder: Path) -> None:
     asked = questions(20)
     found, usage = batched(server, folder, asked)
-    assert {name: type(outcome) for name, outcome in found.items()} == {request.name: Answer for request in asked}
+    assert {name: type(outcome) for name, outcome in found.items()} == {request.name: ModelAnswer for request in asked}
     assert_bill(server, usage)
     alone, _ = ask_all(server.url, folder.parent / "other", asked)
     assert {name: a.value for name, a in found.items()} == {name: a.value for name, a in alone.items()}  # type: ignore[union-attr]
@@ -82,22 +94,22 @@ def test_what_a_batch_answered_is_not_asked_again(server: FaultServer, folder: P
     visits = len(server.bill.visits())
     again, _ = batched(server, folder, questions(5))
     live, _ = ask_all(server.url, folder, questions(5))
-    assert all(isinstance(outcome, Answer) and outcome.cached for outcome in [*again.values(), *live.values()])
+    assert all(isinstance(outcome, ModelAnswer) and outcome.cached for outcome in [*again.values(), *live.values()])
     assert len(server.bill.visits()) == visits
 
 
 def test_files_are_cut_by_lines_and_by_bytes(server: FaultServer, folder: Path) -> None:
     server.desk.most_lines, server.desk.most_bytes = 7, 12_000
     found, usage = batched(server, folder, questions(20), most_lines=7, most_bytes=12_000)
-    assert all(isinstance(outcome, Answer) for outcome in found.values()) and len(found) == 20
+    assert all(isinstance(outcome, ModelAnswer) for outcome in found.values()) and len(found) == 20
     assert len(server.desk.batches) >= 3 and all(len(batch.lines) <= 7 for batch in server.desk.batches.values())
     assert_bill(server, usage)
 
 
 def test_a_request_larger_than_a_file_fails_alone(server: FaultServer, folder: Path) -> None:
     found, _ = batched(server, folder, [*questions(3), question(9, "x" * 20_000)], most_bytes=12_000)
-    assert isinstance(found.pop("pair-9"), Failed)
-    assert len(found) == 3 and all(isinstance(outcome, Answer) for outcome in found.values())
+    assert isinstance(found.pop("pair-9"), FailedRequest)
+    assert len(found) == 3 and all(isinstance(outcome, ModelAnswer) for outcome in found.values())
 
 
 @pytest.mark.parametrize("faults", [["doubled"], ["foreign"], ["expired:0.5"], ["expired:0"], ["failed"]])
@@ -106,7 +118,7 @@ def test_a_damaged_batch_loses_nothing_and_pays_nothing_twice(
 ) -> None:
     server.plan.batches = [faults]
     found, usage = batched(server, folder, questions(12))
-    assert len(found) == 12 and all(isinstance(outcome, Answer) for outcome in found.values())
+    assert len(found) == 12 and all(isinstance(outcome, ModelAnswer) for outcome in found.values())
     assert server.bill.paid_twice() == []
     assert_bill(server, usage)
 
@@ -117,7 +129,7 @@ def test_lines_that_never_came_are_asked_again_and_counted_as_paid(
 ) -> None:
     server.plan.batches = [faults]
     found, usage = batched(server, folder, questions(12))
-    assert len(found) == 12 and all(isinstance(outcome, Answer) for outcome in found.values())
+    assert len(found) == 12 and all(isinstance(outcome, ModelAnswer) for outcome in found.values())
     bill = server.bill.total()
     assert usage.requests >= bill.requests and usage.tokens >= bill.tokens
 
@@ -125,7 +137,7 @@ def test_lines_that_never_came_are_asked_again_and_counted_as_paid(
 def test_lines_that_failed_in_passing_go_into_the_next_batch(server: FaultServer, folder: Path) -> None:
     server.plan.by_text = {"Pair 3.": ["500"], "Pair 5.": ["429", "503"]}
     found, usage = batched(server, folder, questions(8))
-    assert len(found) == 8 and all(isinstance(outcome, Answer) for outcome in found.values())
+    assert len(found) == 8 and all(isinstance(outcome, ModelAnswer) for outcome in found.values())
     assert len(server.desk.batches) == 3 and server.bill.paid_twice() == []
     assert_bill(server, usage)
 
@@ -133,27 +145,39 @@ def test_lines_that_failed_in_passing_go_into_the_next_batch(server: FaultServer
 def test_lines_that_always_fail_are_given_up(server: FaultServer, folder: Path) -> None:
     server.plan.by_text = {"Pair 3.": ["500", "..."], "Pair 4.": ["400", "..."]}
     found, _ = batched(server, folder, questions(8))
-    assert [type(found[f"pair-{n}"]) for n in range(8)] == [Answer] * 3 + [Failed, Failed] + [Answer] * 3
+    assert [type(found[f"pair-{n}"]) for n in range(8)] == [ModelAnswer] * 3 + [FailedRequest, FailedRequest] + [
+        ModelAnswer
+    ] * 3
 
 
 def test_a_line_has_the_outcome_that_it_would_have_alone(server: FaultServer, folder: Path) -> None:
     server.plan.by_text = {"Pair 1.": ["refusal"], "Pair 2.": ["length"], "Pair 3.": ["bad_json", "..."]}
     found, usage = batched(server, folder, questions(5))
-    assert [type(found[f"pair-{n}"]) for n in range(5)] == [Answer, Refused, Truncated, Invalid, Answer]
+    assert [type(found[f"pair-{n}"]) for n in range(5)] == [
+        ModelAnswer,
+        ModelRefusal,
+        TruncatedReply,
+        InvalidReply,
+        ModelAnswer,
+    ]
     assert_bill(server, usage)
 
 
 def test_a_broken_reply_is_mended_in_the_next_batch(server: FaultServer, folder: Path) -> None:
     server.plan.script = ["bad_json"]
     found, usage = batched(server, folder, questions(3))
-    assert sorted(outcome.repaired for outcome in found.values() if isinstance(outcome, Answer)) == [False, False, True]
+    assert sorted(outcome.repaired for outcome in found.values() if isinstance(outcome, ModelAnswer)) == [
+        False,
+        False,
+        True,
+    ]
     assert_bill(server, usage)
 
 
 def test_batches_that_are_never_taken_fail_with_a_reason(server: FaultServer, folder: Path) -> None:
     server.plan.batches = [["failed"]] * 20
     found, usage = batched(server, folder, questions(3))
-    assert all(isinstance(outcome, Failed) and outcome.message for outcome in found.values())
+    assert all(isinstance(outcome, FailedRequest) and outcome.message for outcome in found.values())
     assert usage.requests == server.bill.total().requests == 0
 
 
@@ -190,9 +214,9 @@ def test_an_unknown_model_fails_its_requests_with_a_reason(server: FaultServer, 
     try:
         found, _ = batched(server, folder, questions(2, model="gpt-9000"))
     except UserError as error:
-        assert "gpt-9000" in str(error) or "refuses" in str(error)
+        assert "gpt-9000" in str(error) or "does not accept" in str(error)
     else:
-        assert all(isinstance(outcome, Failed) and outcome.message for outcome in found.values())
+        assert all(isinstance(outcome, FailedRequest) and outcome.message for outcome in found.values())
     assert server.bill.total().requests == 0
 
 
@@ -226,7 +250,8 @@ def test_three_hundred_questions_in_batches_survive_ten_kills(tmp_path: Path) ->
         total, twice = bill.total(), bill.paid_twice()
         bill.close()
     found = json.loads(said[-1])
-    assert sum(found["kinds"].values()) == 300 and set(found["kinds"]) <= {"Answer", "Refused", "Invalid"}
+    assert sum(found["kinds"].values()) == 300
+    assert set(found["kinds"]) <= {"ModelAnswer", "ModelRefusal", "InvalidReply"}
     assert twice == []
     assert (found["requests"], found["input"], found["cached"], found["output"]) == (
         total.requests, total.input, total.cached, total.output,

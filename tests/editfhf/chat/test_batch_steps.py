@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from editfhf.chat import Answer, BatchOptions, Chat, Failed, Limits, Outcome, Usage, run_batch
+from editfhf.chat import BatchOptions, Chat, FailedRequest, Limits, ModelAnswer, RequestOutcome, Usage, run_batch
 from editfhf.chat.batch_server import BatchServer
-from editfhf.chat.batch_store import FOLDER, BatchStore
-from editfhf.chat.journal import Journal
+from editfhf.chat.batch_store import BATCH_FOLDER, BatchStore
+from editfhf.chat.ledger import Journal
 from tests.editfhf.chat.asking import PRICES, connection, question
 from tests.editfhf.chat.fault_plan import Plan
 from tests.editfhf.chat.fault_server import FaultServer, running
 
 STEPS = [
-    (BatchStore, "add"), (BatchServer, "upload"), (BatchStore, "note"), (BatchServer, "create"), (BatchServer, "look"),
-    (BatchServer, "fetch"), (BatchStore, "remove"), (Journal, "write"),
+    (BatchStore, "add_batch"), (BatchServer, "upload_file"), (BatchStore, "update_batch"),
+    (BatchServer, "create_batch"), (BatchServer, "read_status"), (BatchServer, "download_file"),
+    (BatchStore, "remove_batch"), (Journal, "write"),
 ]  # fmt: skip
 
 
@@ -34,12 +35,12 @@ def server(tmp_path: Path) -> Iterator[FaultServer]:
         yield started
 
 
-async def batched(server: FaultServer, folder: Path, number: int = 10) -> tuple[list[Outcome], Usage, Usage]:
+async def batched(server: FaultServer, folder: Path, number: int = 10) -> tuple[list[RequestOutcome], Usage, Usage]:
     options = BatchOptions(most_lines=4, interval=0.01, at_once=2)
     async with Chat(connection(server.url), folder, Limits(requests=number), 4, PRICES) as chat:
         pairs = run_batch(chat, (question(n) for n in range(number)), options)
         outcomes = [outcome async for _, outcome in pairs]
-        return outcomes, chat.usage, chat.held
+        return outcomes, chat.usage, chat.reserved
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -52,11 +53,11 @@ def test_cut_short_at_a_step_it_goes_on(
     assert cut[0]
     outcomes, usage, held = asyncio.run(batched(server, tmp_path / "chat"))
     bill = server.bill.total()
-    assert len(outcomes) == 10 and all(isinstance(outcome, Answer) for outcome in outcomes)
+    assert len(outcomes) == 10 and all(isinstance(outcome, ModelAnswer) for outcome in outcomes)
     assert (usage.requests, usage.tokens) == (bill.requests, bill.tokens) == (10, usage.tokens)
     assert held.requests == 0 and server.bill.paid_twice() == []
     assert len(server.desk.batches) == 3
-    assert list((tmp_path / "chat" / FOLDER).iterdir()) == []
+    assert list((tmp_path / "chat" / BATCH_FOLDER).iterdir()) == []
 
 
 def cut_short(server: FaultServer, folder: Path, patch: pytest.MonkeyPatch, step: Any, owner: Any, name: str) -> bool:
@@ -88,7 +89,7 @@ def killing(step: Any, count: int, after: bool) -> Any:
 
 
 def test_a_request_in_a_batch_is_not_sent_alone_as_well(server: FaultServer, tmp_path: Path) -> None:
-    async def run() -> Outcome:
+    async def run() -> RequestOutcome:
         async with Chat(connection(server.url), tmp_path / "chat", prices=PRICES) as chat:
             options = BatchOptions(interval=600)
             asyncio.get_running_loop().call_later(0.5, chat.drain)
@@ -97,7 +98,7 @@ def test_a_request_in_a_batch_is_not_sent_alone_as_well(server: FaultServer, tmp
             return await chat.ask(question(1))
 
     outcome = asyncio.run(run())
-    assert isinstance(outcome, Failed) and "in the batch" in outcome.message
+    assert isinstance(outcome, FailedRequest) and "in batch" in outcome.message
     assert server.bill.arrived() == 0
 
 
@@ -110,7 +111,7 @@ def test_batches_are_collected_whatever_is_asked_next(server: FaultServer, tmp_p
     async def other() -> int:
         async with Chat(connection(server.url), tmp_path / "chat", prices=PRICES) as chat:
             found = [pair async for pair in run_batch(chat, [question(2)], BatchOptions(interval=0.01))]
-            assert isinstance(await chat.ask(question(1)), Answer)
+            assert isinstance(await chat.ask(question(1)), ModelAnswer)
             return len(found)
 
     asyncio.run(drained())

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from editfhf.chat.budget import Budget
-from editfhf.chat.usage import Limits, Usage
+from editfhf.chat.budget import Budget, Limits, Usage
 from mos.errors import UserError
 
 LIMITS = Limits(requests=20, tokens=5_000, money=Decimal("0.5"))
@@ -34,10 +33,10 @@ class Spending(RuleBasedStateMachine):
     @rule(target=flying, tokens=st.integers(1, 900))
     def ask(self, tokens: int) -> tuple[str, Usage] | None:
         most = worst(tokens)
-        if self.budget.room(most, Usage()):
+        if self.budget.check_room(most, Usage()):
             return None
         self.names += 1
-        self.budget.take(str(self.names), most)
+        self.budget.reserve(str(self.names), most)
         return str(self.names), most
 
     @rule(taken=consumes(flying), share=st.integers(0, 100))
@@ -53,22 +52,25 @@ class Spending(RuleBasedStateMachine):
     @rule(target=lost, taken=consumes(flying))
     def lose(self, taken: tuple[str, Usage] | None) -> tuple[str, Usage] | None:
         if taken is not None:
-            self.budget.hold(taken[0])
+            self.budget.mark_unresolved(taken[0])
         return taken
 
     @rule(target=flying, taken=consumes(lost))
     def ask_again(self, taken: tuple[str, Usage] | None) -> tuple[str, Usage] | None:
         if taken is not None:
             name, most = taken
-            assert self.budget.room(most, most) is None
-            self.budget.held -= most
-            self.budget.take(name, most)
+            assert self.budget.check_room(most, most) is None
+            self.budget.unresolved -= most
+            self.budget.reserve(name, most)
         return taken
 
     @invariant()
     def no_limit_is_passed(self) -> None:
-        assert LIMITS.allow(self.budget.spent + self.budget.held + self.budget.live)
-        assert min(self.budget.live.requests, self.budget.held.requests, self.budget.live.input_tokens) >= 0
+        assert LIMITS.allows(self.budget.spent + self.budget.unresolved + self.budget.in_flight)
+        assert (
+            min(self.budget.in_flight.requests, self.budget.unresolved.requests, self.budget.in_flight.input_tokens)
+            >= 0
+        )
 
 
 TestSpending = Spending.TestCase
@@ -77,27 +79,27 @@ TestSpending = Spending.TestCase
 def test_a_limit_is_reached_but_not_passed() -> None:
     budget = Budget(Limits(requests=2))
     for name in "ab":
-        assert budget.room(worst(1), Usage()) is None
-        budget.take(name, worst(1))
-    blocked = budget.room(worst(1), Usage())
+        assert budget.check_room(worst(1), Usage()) is None
+        budget.reserve(name, worst(1))
+    blocked = budget.check_room(worst(1), Usage())
     assert blocked is not None and blocked.limit == "requests" and blocked.for_now
     budget.release("a", worst(1))
     budget.release("b", worst(1))
     budget.spent = Usage(requests=2)
-    blocked = budget.room(worst(1), Usage())
+    blocked = budget.check_room(worst(1), Usage())
     assert blocked is not None and not blocked.for_now
 
 
 def test_without_a_price_nothing_fits_a_limit_of_money() -> None:
     free = Usage(1, cost=None)
-    assert Limits(money=Decimal(1)).passed(free) == "money" and Limits().allow(free)
+    assert Limits(money=Decimal(1)).first_exceeded(free) == "money" and Limits().allows(free)
 
 
 @pytest.mark.parametrize(
     "limits", [{"requests": -1}, {"tokens": -1}, {"money": Decimal(-1)}, {"money": Decimal("NaN")}]
 )
 def test_a_limit_below_nothing_is_refused(limits: dict[str, int]) -> None:
-    with pytest.raises(UserError, match="budget"):
+    with pytest.raises(UserError, match="limit on"):
         Limits(**limits)
 
 

@@ -11,8 +11,8 @@ import openai
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from editfhf.chat import Request
-from editfhf.chat.schema import strict_schema
+from editfhf.chat import ModelRequest
+from editfhf.chat.request import strict_schema
 from mos.errors import UserError
 from tests.editfhf.chat.asking import Flaw, Flaws, picture, question
 
@@ -66,10 +66,10 @@ def test_a_picture_is_encoded_once() -> None:
 
 def test_without_its_pictures_a_request_keeps_key_and_name() -> None:
     whole = question(1, pictures=2)
-    light = whole.without_pictures()
+    light = whole.without_image_data()
     assert (light.key, light.name, light.reply) == (whole.key, whole.name, whole.reply)
-    assert [len(part.data) for part in light.pictures] == [0, 0]
-    assert [part.digest for part in light.pictures] == [part.digest for part in whole.pictures]
+    assert [len(part.data) for part in light.images] == [0, 0]
+    assert [part.digest for part in light.images] == [part.digest for part in whole.images]
 
 
 @pytest.mark.parametrize("name", ["n", "stream", "messages", "max_tokens", "response_format"])
@@ -116,4 +116,4 @@ def _keywords(node: Any, properties: bool = False) -> list[str]:
 
 
 def test_a_request_is_one_of_ours() -> None:
-    assert isinstance(question(1), Request)
+    assert isinstance(question(1), ModelRequest)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from editfhf.chat import Connection, find_connection
+from editfhf.chat import ChatConnection, find_connection
 from mos.errors import UserError
 
 KEY = "sk-abc123"
@@ -19,7 +19,7 @@ def key_file(folder: Path, text: str, mode: int = 0o600) -> Path:
     return path
 
 
-def key_of(connection: Connection) -> str:
+def key_of(connection: ChatConnection) -> str:
     return connection.api_key.get_secret_value()
 
 
@@ -50,7 +50,7 @@ def test_a_server_on_this_machine_needs_no_key(host: str) -> None:
 
 
 def test_a_missing_key_is_one_sentence() -> None:
-    with pytest.raises(UserError, match=r"No key for https://api\.openai\.com/v1"):
+    with pytest.raises(UserError, match=r"No API key for https://api\.openai\.com/v1"):
         find_connection({})
 
 

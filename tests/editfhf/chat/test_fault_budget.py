@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from editfhf.chat import Answer, Limits, OverBudget, Usage
+from editfhf.chat import Limits, ModelAnswer, OverBudget, Usage
 from tests.editfhf.chat.asking import PRICE, QUICK, ask_all, question
 from tests.editfhf.chat.fault_plan import Plan
 from tests.editfhf.chat.fault_server import FaultServer, running
@@ -37,7 +37,7 @@ def cost(total: Total) -> Decimal:
 
 
 def within(total: Total, limits: Limits) -> bool:
-    return limits.allow(Usage(total.requests, 0, total.input, total.cached, total.output, cost(total)))
+    return limits.allows(Usage(total.requests, 0, total.input, total.cached, total.output, cost(total)))
 
 
 LIMITS = st.builds(
@@ -83,7 +83,7 @@ def test_a_limit_in_requests_is_used_to_the_last_one(server: FaultServer, tmp_pa
     questions = [question(next(NUMBERS)) for _ in range(30)]
     found, _ = ask_all(server.url, tmp_path / "chat", questions, limits=Limits(requests=limit))
     assert spent(before, server.bill.total()).requests == limit
-    assert sum(isinstance(outcome, Answer) for outcome in found.values()) == limit
+    assert sum(isinstance(outcome, ModelAnswer) for outcome in found.values()) == limit
     assert sum(isinstance(outcome, OverBudget) for outcome in found.values()) == 30 - limit
 
 
@@ -93,7 +93,7 @@ def test_a_limit_in_money_lets_as_many_through_as_fit(server: FaultServer, tmp_p
     limits = Limits(money=Decimal("0.05"))
     ask_all(server.url, tmp_path / "chat", [question(next(NUMBERS)) for _ in range(100)], limits=limits)
     paid = cost(spent(before, server.bill.total()))
-    dearest = PRICE.most(4_000, 300)  # one that might not have fitted any more
+    dearest = PRICE.max_cost(4_000, 300)  # one that might not have fitted any more
     assert limits.money is not None and limits.money - dearest < paid <= limits.money
 
 
@@ -111,4 +111,4 @@ def test_what_was_answered_before_is_answered_with_no_budget_left(server: FaultS
     questions = [question(next(NUMBERS)) for _ in range(5)]
     ask_all(server.url, tmp_path / "chat", questions)
     found, _ = ask_all(server.url, tmp_path / "chat", questions, limits=Limits(requests=0, tokens=0, money=Decimal(0)))
-    assert all(isinstance(outcome, Answer) and outcome.cached for outcome in found.values())
+    assert all(isinstance(outcome, ModelAnswer) and outcome.cached for outcome in found.values())

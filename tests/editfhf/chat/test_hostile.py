@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from editfhf.chat import Answer, Connection, Failed, Invalid, Picture, Request, find_connection
+from editfhf.chat import (
+    ChatConnection,
+    EncodedImage,
+    FailedRequest,
+    InvalidReply,
+    ModelAnswer,
+    ModelRequest,
+    find_connection,
+)
 from mos.errors import UserError
 from tests.editfhf.chat.asking import QUICK, Flaws, ask_all, ask_one, connection, question
 from tests.editfhf.chat.fault_plan import Plan
@@ -91,7 +99,7 @@ def test_logs_hold_no_picture_no_question_and_no_answer(
     asked = question(1, SECRET_TEXT)
     server.plan.script = [fault] * 3
     ask_one(server.url, folder, asked, **QUICK)
-    assert SECRET_TEXT not in caplog.text and asked.pictures[0].url[-60:] not in caplog.text
+    assert SECRET_TEXT not in caplog.text and asked.images[0].url[-60:] not in caplog.text
     assert "flaw_type" not in caplog.text and "surprise" not in caplog.text and "sorry" not in caplog.text
 
 
@@ -127,7 +135,7 @@ def test_a_redirect_carries_neither_key_nor_pictures_elsewhere(
     (tmp_path / "elsewhere").mkdir()
     with running(tmp_path / "elsewhere", Plan()) as elsewhere:
         server.plan.script = [f"307:{elsewhere.url}/chat/completions"] * 9
-        with pytest.raises(UserError, match="elsewhere"):
+        with pytest.raises(UserError, match="redirects"):
             ask_one(server.url, folder, question(1), **QUICK)
         assert elsewhere.bill.arrivals() == []
 
@@ -135,9 +143,9 @@ def test_a_redirect_carries_neither_key_nor_pictures_elsewhere(
 @pytest.mark.parametrize("fault", ["bomb", "flood"])
 def test_an_answer_that_would_fill_the_memory_is_not_read(server: FaultServer, folder: Path, fault: str) -> None:
     server.plan.script = [fault] * 9
-    assert isinstance(ask_one(server.url, folder, question(1), **QUICK), Failed)
+    assert isinstance(ask_one(server.url, folder, question(1), **QUICK), FailedRequest)
     server.plan.script = []
-    assert isinstance(ask_one(server.url, folder, question(1), **QUICK), Answer)
+    assert isinstance(ask_one(server.url, folder, question(1), **QUICK), ModelAnswer)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +156,7 @@ def test_a_name_leads_to_no_file_and_to_no_line_of_its_own(server: FaultServer, 
     files = {path.relative_to(folder.parent) for path in folder.parent.rglob("*")}
     lines = (folder / "ledger.jsonl").read_bytes().count(b"\n")
     found, usage = ask_all(server.url, folder, [question(2, name=name)])
-    assert isinstance(found[name], Answer) and usage.requests == 2
+    assert isinstance(found[name], ModelAnswer) and usage.requests == 2
     assert {path.relative_to(folder.parent) for path in folder.parent.rglob("*")} == files
     rows = [json.loads(row) for row in (folder / "ledger.jsonl").read_text().splitlines()]
     assert len(rows) == 2 * lines and all(len(json.dumps(row)) < 2_000 for row in rows)
@@ -159,19 +167,19 @@ def test_a_name_that_is_no_text_is_refused_before_anything_is_sent() -> None:
         question(1, name="\ud800")
 
 
-def picture_with(words: str) -> Picture:
+def picture_with(words: str) -> EncodedImage:
     file = io.BytesIO()
     drawn = Image.new("RGB", (400, 40), "white")
     ImageDraw.Draw(drawn).text((4, 4), words, fill="black")
     drawn.save(file, "PNG")
-    return Picture(file.getvalue(), "image/png")
+    return EncodedImage(file.getvalue(), "image/png")
 
 
 def test_orders_in_a_text_or_a_picture_change_no_other_request(
     server: FaultServer, folder: Path, tmp_path: Path
 ) -> None:
     plain, _ = ask_all(server.url, tmp_path / "plain", [question(n) for n in (2, 3)])
-    evil = Request("evil", MODEL, "Look.", (ORDER, picture_with(ORDER)), Flaws, "1", 300)
+    evil = ModelRequest("evil", MODEL, "Look.", (ORDER, picture_with(ORDER)), Flaws, "1", 300)
     server.plan.by_text = {"IGNORE ALL": ["hostile", "..."]}
     found, _ = ask_all(server.url, folder, [question(2), evil, question(3)])
     assert {name: found[name].value for name in plain} == {name: answer.value for name, answer in plain.items()}  # type: ignore[union-attr]
@@ -181,13 +189,14 @@ def test_orders_in_a_text_or_a_picture_change_no_other_request(
 def test_a_reply_counts_for_its_own_request_alone(server: FaultServer, folder: Path) -> None:
     server.plan.by_text = {"Pair 1.": ["wrong_ids", "..."], "Pair 2.": ["extra", "..."]}
     found, _ = ask_all(server.url, folder, [question(n) for n in range(4)])
-    assert [type(found[f"pair-{n}"]) for n in range(4)] == [Answer, Answer, Invalid, Answer]
+    assert [type(found[f"pair-{n}"]) for n in range(4)] == [ModelAnswer, ModelAnswer, InvalidReply, ModelAnswer]
     assert len({outcome.key for outcome in found.values()}) == 4
 
 
 def test_requests_that_differ_in_a_picture_alone_are_two(server: FaultServer, folder: Path) -> None:
     one, two = (
-        Request(words, MODEL, "Look.", ("What is it?", picture_with(words)), Flaws, "1", 300) for words in ("a", "b")
+        ModelRequest(words, MODEL, "Look.", ("What is it?", picture_with(words)), Flaws, "1", 300)
+        for words in ("a", "b")
     )
     _, usage = ask_all(server.url, folder, [one, two])
     assert one.key != two.key and usage.requests == 2
@@ -196,7 +205,7 @@ def test_requests_that_differ_in_a_picture_alone_are_two(server: FaultServer, fo
 @pytest.mark.parametrize("data", [b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a", b"", b"file:///etc/passwd"])
 def test_what_is_no_picture_is_never_sent(data: bytes) -> None:
     with pytest.raises(UserError):
-        Picture(data, "image/png")
+        EncodedImage(data, "image/png")
 
 
 def test_only_data_urls_are_sent(server: FaultServer, folder: Path) -> None:
@@ -204,5 +213,5 @@ def test_only_data_urls_are_sent(server: FaultServer, folder: Path) -> None:
     kinds = [part["type"] for part in asked.messages()[1]["content"]]
     urls = [part["image_url"]["url"] for part in asked.messages()[1]["content"] if part["type"] == "image_url"]
     assert kinds == ["text", "image_url", "image_url"] and all(url.startswith("data:image/png;base64,") for url in urls)
-    assert isinstance(ask_one(server.url, folder, asked), Answer)
-    assert isinstance(connection(server.url), Connection)
+    assert isinstance(ask_one(server.url, folder, asked), ModelAnswer)
+    assert isinstance(connection(server.url), ChatConnection)

@@ -62,7 +62,7 @@ def test_a_thousand_questions_survive_ten_kills(tmp_path: Path) -> None:
         bill.close()
     found = json.loads(said[-1])
     assert sum(found["kinds"].values()) == QUESTIONS
-    assert set(found["kinds"]) <= {"Answer", "Refused", "Truncated", "Invalid"}
+    assert set(found["kinds"]) <= {"ModelAnswer", "ModelRefusal", "TruncatedReply", "InvalidReply"}
     assert twice == []
     assert (found["requests"], found["input"], found["cached"], found["output"]) == (
         total.requests, total.input, total.cached, total.output,

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from editfhf.chat import Answer, Failed, Invalid, Limits, Picture, Request, Truncated
+from editfhf.chat import EncodedImage, FailedRequest, InvalidReply, Limits, ModelAnswer, ModelRequest, TruncatedReply
 from tests.editfhf.chat.asking import ask_all
 from tests.editfhf.chat.fault_server import ROOT
 
@@ -37,15 +37,15 @@ class Verdict(BaseModel):
     better: bool
 
 
-def painted(colour: str) -> Picture:
+def painted(colour: str) -> EncodedImage:
     file = io.BytesIO()
     Image.new("RGB", (60, 40), colour).save(file, "PNG")
-    return Picture(file.getvalue(), "image/png")
+    return EncodedImage(file.getvalue(), "image/png")
 
 
-def question(model: str, source: str, edited: str, reply: type[BaseModel] = Colours) -> Request:
+def question(model: str, source: str, edited: str, reply: type[BaseModel] = Colours) -> ModelRequest:
     parts = ("Source:", painted(source), "Edited:", painted(edited))
-    return Request(f"{source}-{edited}", model, "Name the colours, in JSON.", parts, reply, "1", 60)
+    return ModelRequest(f"{source}-{edited}", model, "Name the colours, in JSON.", parts, reply, "1", 60)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +96,8 @@ def test_a_real_model_looks_at_both_pictures_and_answers(model: str, tmp_path: P
     questions = [question(model, source, edited) for source in ("red", "blue") for edited in ("red", "blue")]
     with serving(model, tmp_path / "serve.log") as url:
         found, usage = ask_all(url, tmp_path / "chat", questions, concurrency=2, key=KEY)
-        assert all(isinstance(outcome, Answer) for outcome in found.values()), found
-        seen = {name: outcome.value.model_dump() for name, outcome in found.items() if isinstance(outcome, Answer)}
+        assert all(isinstance(outcome, ModelAnswer) for outcome in found.values()), found
+        seen = {name: outcome.value.model_dump() for name, outcome in found.items() if isinstance(outcome, ModelAnswer)}
         assert seen == {name: dict(zip(("source", "edited"), name.split("-"), strict=True)) for name in found}
         assert usage.requests == 4 and usage.retries == 0 and usage.cost is None
         assert usage.tokens == sum(outcome.usage.tokens for outcome in found.values()) > 4 * 60
@@ -105,12 +105,14 @@ def test_a_real_model_looks_at_both_pictures_and_answers(model: str, tmp_path: P
         # It ignores the schema, so that a model that was taught something else cannot be held to it.
         other = question(model, "red", "blue", Verdict)
         outcome = ask_all(url, tmp_path / "chat", [other], key=KEY)[0][other.name]
-        assert isinstance(outcome, Invalid | Truncated) and outcome.usage.tokens > 0
+        assert isinstance(outcome, InvalidReply | TruncatedReply) and outcome.usage.tokens > 0
 
         over, _ = ask_all(url, tmp_path / "small", questions, limits=Limits(requests=3), key=KEY)
         assert sorted(outcome.reason for outcome in over.values()) == ["answer", "answer", "answer", "over_budget"]
 
         missing = ask_all(url, tmp_path / "chat", [question("missing", "red", "red")], key=KEY)[0]["red-red"]
-        assert isinstance(missing, Failed) and missing.status == 400
+        assert isinstance(missing, FailedRequest) and missing.status == 400
     again, _ = ask_all(url, tmp_path / "chat", questions, key=KEY)  # the server is gone; the answers are not
-    assert {name: outcome.value.model_dump() for name, outcome in again.items() if isinstance(outcome, Answer)} == seen
+    assert {
+        name: outcome.value.model_dump() for name, outcome in again.items() if isinstance(outcome, ModelAnswer)
+    } == seen

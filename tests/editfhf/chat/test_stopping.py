@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from editfhf.chat import Answer, Chat, Limits, Outcome, Patience, Request, Stopped
+from editfhf.chat import Chat, ChatStopped, Limits, ModelAnswer, ModelRequest, RequestOutcome, RetryPolicy
 from mos.errors import UserError
 from tests.editfhf.chat.asking import PRICES, connection, question
 from tests.editfhf.chat.fault_plan import Plan
@@ -24,19 +24,19 @@ def server(tmp_path: Path) -> Iterator[FaultServer]:
         yield started
 
 
-def chat(server: FaultServer, folder: Path, patience: Patience | None = None, concurrency: int = 4) -> Chat:
-    return Chat(connection(server.url), folder, Limits(), concurrency, PRICES, patience)
+def chat(server: FaultServer, folder: Path, retry_policy: RetryPolicy | None = None, concurrency: int = 4) -> Chat:
+    return Chat(connection(server.url), folder, Limits(), concurrency, PRICES, retry_policy)
 
 
 def test_after_drain_what_is_in_flight_is_kept_and_nothing_else_is_sent(server: FaultServer, tmp_path: Path) -> None:
-    async def run() -> list[Outcome]:
+    async def run() -> list[RequestOutcome]:
         async with chat(server, tmp_path / "chat") as asked:
             asyncio.get_running_loop().call_later(0.15, asked.drain)
             return [outcome async for _, outcome in asked.ask_all(question(n) for n in range(40))]
 
     outcomes = asyncio.run(run())
     assert len(outcomes) == server.bill.total().requests == 4
-    assert all(isinstance(outcome, Answer) for outcome in outcomes)
+    assert all(isinstance(outcome, ModelAnswer) for outcome in outcomes)
 
 
 def test_after_drain_a_pause_ends_at_once(server: FaultServer, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_after_drain_a_pause_ends_at_once(server: FaultServer, tmp_path: Path) -
         async with chat(server, tmp_path / "chat") as asked:
             asyncio.get_running_loop().call_later(0.3, asked.drain)
             began = time.monotonic()
-            with pytest.raises(Stopped):
+            with pytest.raises(ChatStopped):
                 await asked.ask(question(1))
             return time.monotonic() - began
 
@@ -54,16 +54,16 @@ def test_after_drain_a_pause_ends_at_once(server: FaultServer, tmp_path: Path) -
 
 
 def test_what_was_answered_before_is_answered_after_drain(server: FaultServer, tmp_path: Path) -> None:
-    async def run() -> Outcome:
+    async def run() -> RequestOutcome:
         async with chat(server, tmp_path / "chat") as asked:
             await asked.ask(question(1))
             asked.drain()
-            with pytest.raises(Stopped):
+            with pytest.raises(ChatStopped):
                 await asked.ask(question(2))
             return await asked.ask(question(1))
 
     outcome = asyncio.run(run())
-    assert isinstance(outcome, Answer) and outcome.cached
+    assert isinstance(outcome, ModelAnswer) and outcome.cached
 
 
 def test_who_leaves_the_loop_loses_nothing_that_is_paid_for(server: FaultServer, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_who_leaves_the_loop_loses_nothing_that_is_paid_for(server: FaultServer,
 
     async def again() -> int:
         async with chat(server, tmp_path / "chat") as asked:
-            return sum(asked.known(question(n)) is not None for n in range(40))
+            return sum(asked.known_outcome(question(n)) is not None for n in range(40))
 
     asyncio.run(leave())
     paid = server.bill.total().requests
@@ -82,7 +82,7 @@ def test_who_leaves_the_loop_loses_nothing_that_is_paid_for(server: FaultServer,
 
 
 def test_a_mistake_in_the_requests_stops_the_rest_and_keeps_what_was_sent(server: FaultServer, tmp_path: Path) -> None:
-    def requests() -> Iterator[Request]:
+    def requests() -> Iterator[ModelRequest]:
         yield from (question(n) for n in range(3))
         raise UserError("The picture is broken.")
 
@@ -91,7 +91,7 @@ def test_a_mistake_in_the_requests_stops_the_rest_and_keeps_what_was_sent(server
             with pytest.raises(UserError, match="broken"):
                 async for _ in asked.ask_all(requests()):
                     pass
-            return sum(asked.known(question(n)) is not None for n in range(3))
+            return sum(asked.known_outcome(question(n)) is not None for n in range(3))
 
     assert asyncio.run(run()) == server.bill.total().requests == 3
 
@@ -108,7 +108,7 @@ def test_when_cancelled_nothing_is_waited_for_and_the_next_run_pays_nothing_twic
         async with chat(server, tmp_path / "chat") as asked:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(ask(asked), 0.3)
-            assert asked.held.requests == 4
+            assert asked.reserved.requests == 4
 
     async def whole() -> int:
         async with chat(server, tmp_path / "chat") as asked:
@@ -122,7 +122,7 @@ def test_when_cancelled_nothing_is_waited_for_and_the_next_run_pays_nothing_twic
 def test_requests_are_taken_only_as_there_is_room(server: FaultServer, tmp_path: Path) -> None:
     taken = 0
 
-    def requests() -> Iterator[Request]:
+    def requests() -> Iterator[ModelRequest]:
         nonlocal taken
         for number in range(20):
             taken += 1
@@ -143,7 +143,7 @@ def test_requests_are_taken_only_as_there_is_room(server: FaultServer, tmp_path:
 def test_a_server_that_asks_for_too_long_a_pause_is_not_waited_for(server: FaultServer, tmp_path: Path) -> None:
     server.plan.script = ["429:7200"]
 
-    async def run() -> Outcome:
+    async def run() -> RequestOutcome:
         async with chat(server, tmp_path / "chat") as asked:
             return await asked.ask(question(1))
 

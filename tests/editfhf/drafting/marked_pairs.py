@@ -9,12 +9,12 @@ from typing import Any
 
 from PIL import Image
 
-from annotation.flaws import flaw_types
 from annotation.records import Box, Disk, Kind, Pair, Place, Region
-from editfhf.chat import Answer, Outcome, Request, Usage
+from annotation.taxonomy import list_flaw_types
+from editfhf.chat import ModelAnswer, ModelRequest, RequestOutcome, Usage
 from editfhf.drafting.prompt import read_prompt
-from editfhf.drafting.requests import Asking
-from editfhf.drafting.selection import Marked, Skipped
+from editfhf.drafting.requests import DraftRequestOptions
+from editfhf.drafting.selection import MarkedPair, SkippedPairs
 
 SIZE = (200, 100)
 TEXT = "The left hand of the woman has six fingers, and two of them melt into the handle of the red cup she holds."
@@ -31,10 +31,10 @@ def region(name: str, kind: Kind = "artifact", x: float = 20, **fields: Any) -> 
     return Region(name, kind, Box(x, 20, x + 15, 50), (Disk(x + 5, 30),), **(known | fields))
 
 
-def marked(name: str = "p1", count: int = 3, instruction: str = "Replace the dog with a black cat.") -> Marked:
+def marked(name: str = "p1", count: int = 3, instruction: str = "Replace the dog with a black cat.") -> MarkedPair:
     """A pair with regions a-1, f-2, a-3 and so on."""
     regions = [region(f"{'fa'[n % 2]}-{n}", "artifact" if n % 2 else "failure", 16 * n) for n in range(1, count + 1)]
-    return Marked(pair(name, instruction), SIZE, tuple(regions), {})
+    return MarkedPair(pair(name, instruction), SIZE, tuple(regions), {})
 
 
 def corpus(root: Path) -> Path:
@@ -45,26 +45,30 @@ def corpus(root: Path) -> Path:
     return root
 
 
-def asking(**fields: Any) -> Asking:
-    return Asking("gpt-5", read_prompt(), **fields)
+def asking(**fields: Any) -> DraftRequestOptions:
+    return DraftRequestOptions("gpt-5", read_prompt(), **fields)
 
 
 class Pairs:
     """A selection of what is given."""
 
-    def __init__(self, *pairs: Marked) -> None:
+    def __init__(self, *pairs: MarkedPair) -> None:
         self._pairs = pairs
 
-    def pairs(self, skipped: Skipped) -> Iterable[Marked]:
+    def iter_pairs(self, skipped: SkippedPairs) -> Iterable[MarkedPair]:
         return iter(self._pairs)
 
 
 def entry(number: int, kind: Kind, text: str = "") -> dict[str, Any]:
-    words = {"flaw_type": flaw_types(kind)[0], "severity": "minor", "reasoning": text or f"{TEXT} Number {number}."}
+    words = {
+        "flaw_type": list_flaw_types(kind)[0],
+        "severity": "minor",
+        "reasoning": text or f"{TEXT} Number {number}.",
+    }
     return {"number": number} | words
 
 
-def entries(request: Request) -> list[dict[str, Any]]:
+def entries(request: ModelRequest) -> list[dict[str, Any]]:
     """A right entry for every region that a request asks about."""
     items = request.reply.model_json_schema()["properties"]["regions"]["items"]
     found = []
@@ -75,19 +79,19 @@ def entries(request: Request) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: int(one["number"]))
 
 
-def answer(request: Request, said: list[Any]) -> Answer:
+def answer(request: ModelRequest, said: list[Any]) -> ModelAnswer:
     value = request.reply.model_validate({"regions": said})
-    return Answer(key=request.key, usage=PAID, value=value, text="", cached=False)
+    return ModelAnswer(key=request.key, usage=PAID, value=value, text="", cached=False)
 
 
 class Model:
     """Stands for a server: answers each request as `behave` says, and keeps what it was asked."""
 
-    def __init__(self, behave: Callable[[Request], Outcome] | None = None) -> None:
-        self.asked: list[Request] = []
+    def __init__(self, behave: Callable[[ModelRequest], RequestOutcome] | None = None) -> None:
+        self.asked: list[ModelRequest] = []
         self._behave = behave or (lambda request: answer(request, entries(request)))
 
-    async def ask(self, requests: Iterable[Request]) -> AsyncIterator[tuple[Request, Outcome]]:
+    async def ask(self, requests: Iterable[ModelRequest]) -> AsyncIterator[tuple[ModelRequest, RequestOutcome]]:
         for request in requests:
             self.asked.append(request)
             yield request, self._behave(request)

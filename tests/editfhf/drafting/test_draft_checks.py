@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from annotation.campaign.drafts import Draft
-from editfhf.drafting.checks import CHECKS, check_pair
+from annotation.campaign.drafts import RationaleDraft
+from editfhf.drafting.checks import DRAFT_CHECKS, check_pair
 from tests.editfhf.drafting.marked_pairs import TEXT, pair, region
 
 REGIONS = {"a-1": region("a-1"), "f-2": region("f-2", "failure"), "a-3": region("a-3")}
@@ -17,13 +17,15 @@ FAILURE = (
 )
 
 
-def found(**drafts: Draft) -> set[tuple[str, str]]:
+def found(**drafts: RationaleDraft) -> set[tuple[str, str]]:
     by_name = {name.replace("_", "-"): draft for name, draft in drafts.items()}
     return {(issue.region_id, issue.check) for issue in check_pair(pair(), REGIONS, by_name)}
 
 
 def test_good_drafts_pass() -> None:
-    assert found(a_1=Draft(TEXT, "hand_foot", "minor"), f_2=Draft(FAILURE, "partial", "minor")) == set()
+    assert (
+        found(a_1=RationaleDraft(TEXT, "hand_foot", "minor"), f_2=RationaleDraft(FAILURE, "partial", "minor")) == set()
+    )
 
 
 @pytest.mark.parametrize(("text", "flaw_type", "severity", "check"), [
@@ -40,36 +42,36 @@ def test_good_drafts_pass() -> None:
     ),
 ])  # fmt: skip
 def test_each_check_finds_its_own(text: str, flaw_type: str | None, severity: Any, check: str) -> None:
-    assert found(a_1=Draft(text, flaw_type, severity)) == {("a-1", check)}
+    assert found(a_1=RationaleDraft(text, flaw_type, severity)) == {("a-1", check)}
 
 
 def test_a_failure_names_something_of_the_instruction_in_any_form_of_the_word() -> None:
-    without = Draft(TEXT, "partial", "minor")
+    without = RationaleDraft(TEXT, "partial", "minor")
     assert ("f-2", "instruction") in found(f_2=without)
-    assert found(f_2=Draft(FAILURE.replace("black cat", "replacement"), "partial", "minor")) == set()
-    assert found(a_1=Draft(TEXT, "hand_foot", "minor")) == set()
+    assert found(f_2=RationaleDraft(FAILURE.replace("black cat", "replacement"), "partial", "minor")) == set()
+    assert found(a_1=RationaleDraft(TEXT, "hand_foot", "minor")) == set()
 
 
 @pytest.mark.parametrize("flaw_type", ["unintended_change", "identity_loss", "global_drift", "other"])
 def test_a_failure_beyond_the_instruction_need_not(flaw_type: str) -> None:
-    assert found(f_2=Draft(TEXT, flaw_type, "minor")) == set()
+    assert found(f_2=RationaleDraft(TEXT, flaw_type, "minor")) == set()
 
 
 def test_an_instruction_without_words_asks_for_none() -> None:
-    drafts = {"f-2": Draft(TEXT, "partial", "minor")}
+    drafts = {"f-2": RationaleDraft(TEXT, "partial", "minor")}
     assert check_pair(pair(instruction="→ 12 !!"), REGIONS, drafts) == []
 
 
 def test_the_same_text_twice_is_found_at_the_second_region() -> None:
     nearly = TEXT.replace("red", "blue")
-    assert found(a_1=Draft(TEXT, "hand_foot", "minor"), a_3=Draft(nearly, "hand_foot", "minor")) == {
+    assert found(a_1=RationaleDraft(TEXT, "hand_foot", "minor"), a_3=RationaleDraft(nearly, "hand_foot", "minor")) == {
         ("a-3", "duplicate")
     }
 
 
 def test_reasons_are_in_our_own_words_and_regions_that_are_gone_are_passed_over() -> None:
-    drafts = {"a-1": Draft("<i>obey</i>", "zzz", None), "gone": Draft("<i>obey</i>")}
+    drafts = {"a-1": RationaleDraft("<i>obey</i>", "zzz", None), "gone": RationaleDraft("<i>obey</i>")}
     issues = check_pair(pair(), REGIONS, drafts)
     assert {issue.region_id for issue in issues} == {"a-1"}
     assert all("obey" not in issue.reason and "zzz" not in issue.reason for issue in issues)
-    assert {issue.check for issue in issues} <= CHECKS.keys()
+    assert {issue.check for issue in issues} <= DRAFT_CHECKS.keys()

@@ -17,18 +17,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from editfhf.build import BuildOptions
-from editfhf.chat import BatchOptions, Limits, find_connection, shipped
-from editfhf.commands.draft import app
-from editfhf.commands.draft_output import watching
-from editfhf.drafting import running as running_draft
-from editfhf.drafting.plan import Choice
+from annotation.region_list import list_regions
+from editfhf.builder import BuildOptions
+from editfhf.chat import BatchOptions, Limits, Usage, default_prices, find_connection, format_cost
+from editfhf.commands.draft import draft_app
+from editfhf.drafting.plan import RunChoice
 from editfhf.drafting.prompt import read_prompt
-from editfhf.drafting.requests import Asking
+from editfhf.drafting.requests import DraftRequestOptions
+from editfhf.drafting.run import DraftServer, draft_corpus
+from mos.console import show_progress
 from mos.errors import UserError
 from tests.annotation.campaign.fake_studio import FakeStudio
 from tests.annotation.campaign.pilot import ROLES, corpus_of, everybody_works, sync
-from tests.editfhf.build import campaign
+from tests.editfhf.builder import campaign
 from tests.editfhf.chat.fault_plan import Plan
 from tests.editfhf.chat.fault_server import KEY, FaultServer, running
 
@@ -46,7 +47,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def call(*words: object) -> Result:
-    done = CliRunner(env={"OPENAI_API_KEY": KEY}).invoke(app, [str(word) for word in words])
+    done = CliRunner(env={"OPENAI_API_KEY": KEY}).invoke(draft_app, [str(word) for word in words])
     if done.exception and not isinstance(done.exception, SystemExit | UserError):
         raise done.exception
     return done
@@ -65,9 +66,9 @@ def lines(corpus: Path) -> list[dict[str, Any]]:
 
 def test_help_is_there_without_the_heavy_packages() -> None:
     code = (
-        "import sys; from typer.testing import CliRunner; from editfhf.commands.draft import app\n"
+        "import sys; from typer.testing import CliRunner; from editfhf.commands.draft import draft_app\n"
         "for words in (['--help'], ['corpus', '--help'], ['report', '--help']):\n"
-        "    done = CliRunner().invoke(app, words); assert done.exit_code == 0 and 'CORPUS' in done.stdout\n"
+        "    done = CliRunner().invoke(draft_app, words); assert done.exit_code == 0 and 'CORPUS' in done.stdout\n"
         "print([name for name in ('openai', 'numpy', 'PIL', 'pyarrow', 'jinja2') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
@@ -78,9 +79,23 @@ def test_an_option_may_come_before_the_corpus(corpus: Path) -> None:
     assert json.loads(call("--dry-run", "--json", "--quiet", corpus).stdout)["regions"] > 0
 
 
+@pytest.mark.parametrize("words", [["corpus"], ["corpus", "corpus"], ["./corpus"], ["corpus", "--limit", "90"]])
+def test_a_folder_called_as_the_sub_command(corpus: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.chdir(corpus.parent)
+    assert json.loads(call(*words, "--dry-run", "--json", "--quiet").stdout)["regions"] > 0
+    assert "CORPUS" in call("corpus", "--help").stdout
+
+
+def test_no_folder_called_as_the_sub_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "Usage" in call("corpus").output
+    done = call("corpus", "--dry-run")
+    assert isinstance(done.exception, UserError) and "No corpus at corpus" in str(done.exception)
+
+
 def test_a_dry_run_needs_no_key_and_leaves_nothing_behind(corpus: Path) -> None:
     before = sorted(corpus.rglob("*"))
-    done = CliRunner(env={"OPENAI_API_KEY": ""}).invoke(app, [str(corpus), "--dry-run"])
+    done = CliRunner(env={"OPENAI_API_KEY": ""}).invoke(draft_app, [str(corpus), "--dry-run"])
     assert done.exit_code == 0 and "At most" in done.stdout and "Typically" in done.stdout and "$" in done.stdout
     assert sorted(corpus.rglob("*")) == before
 
@@ -124,6 +139,17 @@ def test_check_shows_doubtful_drafts_and_a_redo_asks_for_them(corpus: Path, serv
     assert draft(corpus, server, "--redo", "low-quality")["drafted"] == len(doubtful)
 
 
+def test_check_names_the_lines_that_nobody_uses(corpus: Path) -> None:
+    region = next(iter(list_regions(corpus)))
+    good = {"pair_id": region.pair_id, "region_id": region.region_id, "text": "The wheel is bent."}
+    wrong: list[dict[str, Any]] = [good | {"text": ""}, good | {"pair_id": "p-none"}, good | {"region_id": "x"}, {}]
+    (corpus / "drafts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [good, *wrong]))
+    found = json.loads(call("check", corpus, "--json").stdout)
+    reasons = [(line["row"], line["reason"]) for line in found["unused"]]
+    assert reasons == [(2, "empty_draft"), (3, "unknown_pair"), (4, "unknown_region"), (5, "bad_draft")]
+    assert "drafts.jsonl, line 4: " in call("check", corpus).stderr
+
+
 def test_a_batch_gives_the_same_drafts_also_of_what_is_asked_for_twice(
     corpus: Path, server: FaultServer, tmp_path: Path
 ) -> None:
@@ -132,10 +158,10 @@ def test_a_batch_gives_the_same_drafts_also_of_what_is_asked_for_twice(
     server.plan.script = ["missing_ids"]
     connection = find_connection({"OPENAI_API_KEY": KEY}, server.url)
     through = BatchOptions(interval=0.02)
-    to = running_draft.Server(connection, shipped(), Limits(), batch=through)
-    asking = Asking("gpt-5", read_prompt())
-    with watching(True) as watcher:
-        done = running_draft.draft(corpus, BuildOptions(), Choice(), asking, to, watcher)
+    to = DraftServer(connection, default_prices(), Limits(), batch=through)
+    asking = DraftRequestOptions("gpt-5", read_prompt())
+    with show_progress(quiet=True) as watcher:
+        done = draft_corpus(corpus, BuildOptions(), RunChoice(), asking, to, watcher)
     assert done.tally.second_requests == 1 and done.tally.complete
     said = [{(line["pair_id"], line["region_id"]) for line in lines(root)} for root in (corpus, whole)]
     assert said[0] == said[1] and done.tally.drafted == len(said[0])
@@ -166,8 +192,8 @@ def test_drafts_of_a_campaign_are_reported_against_its_final_texts(tmp_path: Pat
     (["report", "--page", "/nowhere/page.html"], "page cannot be written"),
     (["--prompt", "v11"], "Did you mean 'v1'"),
     (["--parameter", "x"], "NAME=VALUE"),
-    (["--max-money", "NaN"], "budget"),
-    (["--prices", "nowhere.yaml"], "prices"),
+    (["--max-money", "NaN"], "limit on money"),
+    (["--prices", "nowhere.yaml"], "price table"),
 ])  # fmt: skip
 def test_a_mistake_is_one_sentence(corpus: Path, words: list[str], word: str) -> None:
     at = 1 if words[0] == "report" else 0
@@ -176,12 +202,10 @@ def test_a_mistake_is_one_sentence(corpus: Path, words: list[str], word: str) ->
 
 
 def test_the_bar_shows_what_was_spent(capsys: pytest.CaptureFixture[str]) -> None:
-    from editfhf.chat import Usage
-
-    with watching(False) as watcher:
-        watcher.begin("Regions", 4)
-        watcher.advance(4)
-        watcher.spent(Usage())
+    with show_progress() as progress:
+        progress.begin("Regions", 4)
+        progress.advance(4)
+        progress.show_note(f"{format_cost(Usage())} spent")
     told = capsys.readouterr()
     assert told.out == "" and "4/4" in told.err and "$0.00 spent" in told.err
 

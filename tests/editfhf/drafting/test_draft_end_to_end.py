@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from editfhf.chat import shipped
+from editfhf.chat import default_prices
 from tests.editfhf.chat.fault_plan import Plan
 from tests.editfhf.chat.fault_server import KEY, FaultServer, running, serving
 from tests.editfhf.chat.server_bill import Bill, Total
@@ -91,7 +91,7 @@ def drafts(corpus: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def cost(total: Total) -> Decimal:
-    price = shipped().of(MODEL)
+    price = default_prices().find_price(MODEL)
     assert price is not None
     return price.cost(total.input, total.cached, total.output)
 

@@ -11,18 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from annotation.campaign.drafts import Draft
-from editfhf.drafting.edit_distance import word_distance
-from editfhf.drafting.report import Report, compare, rows
-from editfhf.drafting.report_page import render, write
+from annotation.campaign.drafts import RationaleDraft
+from editfhf.drafting.report import (
+    DraftReport,
+    compare_drafts,
+    draft_report_rows,
+    render_draft_page,
+    word_distance,
+    write_draft_page,
+)
 from tests.editfhf.drafting.marked_pairs import TEXT, marked, region
 
 HOSTILE = "<script>alert(1)</script> {{7*7}} \x00"
 
 
-def compared(finals: dict[str, Any], drafts: dict[str, Draft]) -> Report:
+def compared(finals: dict[str, Any], drafts: dict[str, RationaleDraft]) -> DraftReport:
     decided = {name: region(name, "failure" if name[0] == "f" else "artifact", **said) for name, said in finals.items()}
-    return compare([replace(marked(), decided=decided)], {"p1": drafts})
+    return compare_drafts([replace(marked(), decided=decided)], {"p1": drafts})
 
 
 def final(text: str, flaw_type: str | None = "hand_foot", severity: str | None = "minor") -> dict[str, Any]:
@@ -30,8 +35,8 @@ def final(text: str, flaw_type: str | None = "hand_foot", severity: str | None =
 
 
 @pytest.fixture
-def report() -> Report:
-    draft = Draft(TEXT, "hand_foot", "minor", "gpt-5", "v1-abc")
+def report() -> DraftReport:
+    draft = RationaleDraft(TEXT, "hand_foot", "minor", "gpt-5", "v1-abc")
     return compared(
         {"a-1": final(f" {TEXT}  "), "f-2": final(TEXT.replace("six", "seven"), "partial", "severe")},
         {
@@ -43,7 +48,7 @@ def report() -> Report:
     )
 
 
-def test_drafts_are_counted_where_they_belong(report: Report) -> None:
+def test_drafts_are_counted_where_they_belong(report: DraftReport) -> None:
     whole = report.whole
     assert (whole.drafts, whole.decided, report.gone) == (3, 2, 1)
     assert (whole.accepted.count, whole.same_text.count) == (1, 1)
@@ -57,7 +62,7 @@ def test_drafts_are_counted_where_they_belong(report: Report) -> None:
     assert [one.region_id for one in report.examples] == ["f-2"]
 
 
-def test_intervals_are_wilsons(report: Report) -> None:
+def test_intervals_are_wilsons(report: DraftReport) -> None:
     share = report.whole.accepted
     expected = binomtest(1, 2).proportion_ci(0.95, method="wilson")
     assert (share.share, share.low, share.high) == pytest.approx((0.5, expected.low, expected.high))
@@ -66,29 +71,34 @@ def test_intervals_are_wilsons(report: Report) -> None:
 def test_drafts_in_doubt_are_set_against_the_others() -> None:
     found = compared(
         {"a-1": final(TEXT), "a-3": final(TEXT)},
-        {"a-1": Draft(TEXT, "hand_foot", "minor"), "a-3": Draft("Bad hand.", "hand_foot", "minor")},
+        {"a-1": RationaleDraft(TEXT, "hand_foot", "minor"), "a-3": RationaleDraft("Bad hand.", "hand_foot", "minor")},
     )
     accepted = {row.name: (row.decided, row.accepted.count) for row in found.groups["check"]}
     assert accepted == {"length": (1, 0), "generic": (1, 0), "no doubt": (1, 1)}
 
 
 def test_what_people_left_open_is_no_change() -> None:
-    found = compared({"a-1": final(TEXT, None, None)}, {"a-1": Draft(TEXT, "hand_foot", "minor")})
+    found = compared({"a-1": final(TEXT, None, None)}, {"a-1": RationaleDraft(TEXT, "hand_foot", "minor")})
     assert found.whole.accepted.count == 1
 
 
 def test_without_a_final_text_there_is_nothing_to_divide() -> None:
-    found = compared({}, {"a-1": Draft(TEXT, "hand_foot", "minor")})
+    found = compared({}, {"a-1": RationaleDraft(TEXT, "hand_foot", "minor")})
     assert found.whole.accepted.share is None and found.whole.mean_distance is None
-    assert "nothing to compare" in render(found, "x") and len(list(rows(found))) > 1
+    assert "nothing to compare" in render_draft_page(found, "x") and len(list(draft_report_rows(found))) > 1
 
 
 def test_the_page_is_the_same_every_time_and_escapes_what_comes_from_outside(tmp_path: Path) -> None:
-    draft = Draft(HOSTILE, "hand_foot", "minor", HOSTILE[:30], HOSTILE[:30])
+    draft = RationaleDraft(HOSTILE, "hand_foot", "minor", HOSTILE[:30], HOSTILE[:30])
     found = compared({"a-1": final("Another <b>text</b>.")}, {"a-1": draft})
-    write(tmp_path / "page.html", found, HOSTILE)
+    write_draft_page(tmp_path / "page.html", found, HOSTILE)
     page = (tmp_path / "page.html").read_text("utf-8")
-    assert page == render(found, HOSTILE) and "<script" not in page and "<b>text" not in page and "\x00" not in page
+    assert (
+        page == render_draft_page(found, HOSTILE)
+        and "<script" not in page
+        and "<b>text" not in page
+        and "\x00" not in page
+    )
     assert "default-src 'none'" in page and "&lt;script&gt;" in page and "http" not in page.replace("http-equiv", "")
 
 

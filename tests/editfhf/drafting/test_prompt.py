@@ -9,16 +9,17 @@ import pytest
 import yaml
 from PIL import Image
 
-from annotation.flaws import flaw_types
 from annotation.records import KINDS
-from editfhf.chat import Picture
-from editfhf.drafting.prompt import FOLDER, read_prompt
-from editfhf.drafting.reply import Fault, clean
+from annotation.taxonomy import list_flaw_types
+from editfhf.chat import EncodedImage
+from editfhf.drafting.prompt import PROMPT_FOLDER, read_prompt
+from editfhf.drafting.reply import clean_reasoning
 from mos.errors import UserError
+from mos.rejections import Rejection
 
 
 def copy(tmp_path: Path, **changes: Any) -> str:
-    data = yaml.safe_load((FOLDER / "v1.yaml").read_text("utf-8")) | changes
+    data = yaml.safe_load((PROMPT_FOLDER / "v1.yaml").read_text("utf-8")) | changes
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(data))
     return str(path)
@@ -26,15 +27,15 @@ def copy(tmp_path: Path, **changes: Any) -> str:
 
 def test_the_shipped_prompt_names_every_flaw_type_with_its_meaning() -> None:
     system = read_prompt().system
-    assert all(f"- {name}: " in system for kind in KINDS for name in flaw_types(kind))
+    assert all(f"- {name}: " in system for kind in KINDS for name in list_flaw_types(kind))
     assert "minor, moderate, severe" in system and "$" not in system
 
 
 def test_the_examples_are_answers_that_would_count() -> None:
     for example in read_prompt().wording.examples:
         for region in example.regions:
-            assert not isinstance(clean(region.reasoning), Fault)
-            assert region.flaw_type in flaw_types("artifact") + flaw_types("failure")
+            assert not isinstance(clean_reasoning(region.reasoning), Rejection)
+            assert region.flaw_type in list_flaw_types("artifact") + list_flaw_types("failure")
             assert 25 <= len(region.reasoning.split()) <= 45
 
 
@@ -52,7 +53,7 @@ def test_examples_may_have_pictures_which_are_part_of_the_digest(tmp_path: Path)
     for colour in ("red", "blue"):
         Image.new("RGB", (40, 30), colour).save(tmp_path / "one.png")
         prompt = read_prompt(copy(tmp_path, examples=[example]))
-        assert [type(part) for part in prompt.examples] == [Picture, str]
+        assert [type(part) for part in prompt.examples] == [EncodedImage, str]
         names.append(prompt.name)
     assert names[0] != names[1]
 

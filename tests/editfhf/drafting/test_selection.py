@@ -8,24 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from editfhf.build import BuildOptions
+from editfhf.builder import BuildOptions
 from editfhf.chat import Usage
-from editfhf.drafting.drafts_file import Result, Source, Writer
-from editfhf.drafting.reply import Described
-from editfhf.drafting.selection import Marked, Skipped, named_pairs, select
+from editfhf.drafting.drafts_file import DraftResult, DraftSource, DraftWriter
+from editfhf.drafting.reply import RegionDescription
+from editfhf.drafting.selection import MarkedPair, SkippedPairs, resolve_pair_names, select_regions
 from mos.errors import UserError
 from tests.annotation.campaign.fake_studio import FakeStudio
 from tests.annotation.campaign.people_at_work import respond
 from tests.annotation.campaign.pilot import ROLES, SIZE, corpus_of, everybody_works, owner, sync
-from tests.editfhf.build import campaign, corpora
-from tests.editfhf.build.building import make, table
+from tests.editfhf.builder import campaign, corpora
+from tests.editfhf.builder.building import make, table
 
 
-def selected(root: Path, options: BuildOptions | None = None) -> tuple[dict[str, Marked], Skipped]:
-    skipped = Skipped()
-    with select(root, options or BuildOptions(), lambda rejection: None) as found:
-        pairs = list(found.pairs(skipped))
-        assert list(found.pairs(Skipped())) == pairs
+def selected(root: Path, options: BuildOptions | None = None) -> tuple[dict[str, MarkedPair], SkippedPairs]:
+    skipped = SkippedPairs()
+    with select_regions(root, options or BuildOptions(), lambda rejection: None) as found:
+        pairs = list(found.iter_pairs(skipped))
+        assert list(found.iter_pairs(SkippedPairs())) == pairs
     assert [one.pair.pair_id for one in pairs] == sorted(one.pair.pair_id for one in pairs)
     return {one.pair.pair_id: one for one in pairs}, skipped
 
@@ -43,7 +43,7 @@ class TestCampaign:
     def test_before_the_expert_has_reviewed_no_pair_is_ready(self, corpus: Path, studio: FakeStudio) -> None:
         for _ in range(2):
             sync(studio, corpus)
-            assert selected(corpus) == ({}, Skipped(unfinished=2))
+            assert selected(corpus) == ({}, SkippedPairs(unfinished=2))
             everybody_works(studio)
 
     def test_one_pair_may_be_ready_before_another(self, corpus: Path, studio: FakeStudio) -> None:
@@ -65,8 +65,10 @@ class TestCampaign:
         found, _ = selected(corpus)
         for pair_id, one in found.items():
             (region,) = one.undecided
-            said = Described("face", "severe", f"Draft of {pair_id}.")
-            Writer(corpus).write([Result((pair_id, region.region_id), Source("m", "v", "k", 1), said, Usage())])
+            said = RegionDescription("face", "severe", f"Draft of {pair_id}.")
+            DraftWriter(corpus).write(
+                [DraftResult((pair_id, region.region_id), DraftSource("m", "v", "k", 1), said, Usage())]
+            )
         assert sync(studio, corpus).created == {"textual": 2}
         seen = [task["data"]["seen"] for task in studio.everything() if task["data"]["key"].startswith("textual/")]
         wanted = [{one.undecided[0].region_id: f"Draft of {pair_id}."} for pair_id, one in found.items()]
@@ -81,7 +83,7 @@ class TestCampaign:
             everybody_works(studio)
         sync(studio, corpus)
         one = selected(corpus)[0]["p0"]
-        assert one.spoken == {one.undecided[0].region_id} and not one.decided
+        assert one.under_review == {one.undecided[0].region_id} and not one.decided
         for _ in range(4):
             everybody_works(studio)
             sync(studio, corpus)
@@ -133,11 +135,11 @@ class TestExports:
         made = corpora.corpus(sources=2, edits=1, raters=2)
         made.images[made.pairs[0]["edited"]] = b"no picture"
         found, skipped = selected(made.write(tmp_path / "corpus"))
-        assert made.pairs[0]["pair_id"] not in found and skipped.bad_picture == 1
+        assert made.pairs[0]["pair_id"] not in found and skipped.bad_image == 1
 
     def test_pairs_may_be_drawn_in_one_thread_after_another(self, corpus: Path) -> None:
-        with select(corpus, BuildOptions(), lambda rejection: None) as found:
-            pairs = iter(found.pairs(Skipped()))
+        with select_regions(corpus, BuildOptions(), lambda rejection: None) as found:
+            pairs = iter(found.iter_pairs(SkippedPairs()))
             for _ in range(3):
                 with ThreadPoolExecutor(1) as thread:
                     try:
@@ -149,8 +151,8 @@ class TestExports:
 def test_pairs_are_named_one_by_one_or_in_a_file(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus", 3)
     (tmp_path / "ids").write_text("p1\n\np2\n")
-    assert named_pairs(corpus, ["p0", f"@{tmp_path / 'ids'}"]) == {"p0", "p1", "p2"}
+    assert resolve_pair_names(corpus, ["p0", f"@{tmp_path / 'ids'}"]) == {"p0", "p1", "p2"}
     with pytest.raises(UserError, match="Did you mean"):
-        named_pairs(corpus, ["p00"])
+        resolve_pair_names(corpus, ["p00"])
     with pytest.raises(UserError, match="cannot be read"):
-        named_pairs(corpus, ["@nowhere"])
+        resolve_pair_names(corpus, ["@nowhere"])

@@ -1,4 +1,4 @@
-"""COCO: pycocotools reads it, its boxes are the dataset's, its pictures the dataset's bytes, its ids fixed."""
+"""COCO: pycocotools reads it, its boxes are the dataset's, its images the dataset's bytes, its ids fixed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from annotation.flaws import flaw_types
 from annotation.records import KINDS
+from annotation.taxonomy import list_flaw_types
 from editfhf.formats import coco
-from editfhf.formats.built import open_built
+from editfhf.formats.folders import open_built_dataset
 from mos.errors import UserError
 from tests.editfhf import sample_dataset
 from tests.editfhf.formats import hostile_rows
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 def export(dataset: Path, folder: Path, *splits: str) -> Path:
     folder.mkdir()
-    coco.write(coco.plan(open_built(dataset), splits), folder)
+    coco.write_coco(coco.plan_coco(open_built_dataset(dataset), splits), folder)
     return folder
 
 
@@ -101,7 +101,7 @@ def test_detections_can_be_evaluated_against_it(exported: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_pictures_are_the_bytes_of_the_dataset(dataset: Path, exported: Path, split: str) -> None:
+def test_images_are_the_bytes_of_the_dataset(dataset: Path, exported: Path, split: str) -> None:
     read = opened(exported, split)
     for image, row in zip(read.loadImgs(read.getImgIds()), rows(dataset, split), strict=True):
         edited = (exported / "images" / split / image["file_name"]).read_bytes()
@@ -151,7 +151,7 @@ def test_row_groups_decide_nothing(dataset: Path, exported: Path, tmp_path: Path
     assert files(export(one, tmp_path / "coco")) == files(exported)
 
 
-def test_a_turned_picture_has_the_size_in_which_it_is_shown(tmp_path: Path) -> None:
+def test_a_turned_image_has_the_size_in_which_it_is_shown(tmp_path: Path) -> None:
     made = sample_dataset.tables()
     stream, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
@@ -170,14 +170,16 @@ ends = st.lists(st.floats(0, 2**16, width=32), min_size=2, max_size=2, unique=Tr
 def test_any_box_comes_back_to_the_last_bit(horizontal: list[float], vertical: list[float]) -> None:
     (x0, x1), (y0, y1) = horizontal, vertical
     region = dict.fromkeys(("region_id", "flaw_type", "severity", "rationale", "annotators"))
-    made = json.loads(json.dumps(coco.annotation(region | {"box": [x0, y0, x1, y1], "disks": None}, "artifact", 1)))
+    made = json.loads(
+        json.dumps(coco.make_coco_annotation(region | {"box": [x0, y0, x1, y1], "disks": None}, "artifact", 1))
+    )
     x, y, width, height = made["bbox"]
     assert np.float32([x, y, x + width, y + height]).tolist() == [x0, y0, x1, y1]
 
 
 def test_every_flaw_type_has_a_category(exported: Path) -> None:
     names = [category["name"] for category in opened(exported, "test").dataset["categories"]]
-    expected = [f"{kind}/{flaw}" for kind in KINDS for flaw in (*flaw_types(kind), "unspecified")]
+    expected = [f"{kind}/{flaw}" for kind in KINDS for flaw in (*list_flaw_types(kind), "unspecified")]
     assert names == expected
     assert len(set(names)) == len(names)
 
@@ -213,7 +215,7 @@ def spoilt(what: str) -> sample_dataset.Tables:
             region["box"] = [float("nan"), 5.0, 5.0, 9.0]
         case "task":
             row["task"] = 4000
-        case "picture":
+        case "image":
             row["edited_image"] = {"bytes": b"GIF89a", "path": "/etc/passwd"}
         case "nothing":
             row["source_image"] = {"bytes": None, "path": "/etc/passwd"}
@@ -223,11 +225,11 @@ def spoilt(what: str) -> sample_dataset.Tables:
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        ("flaw", "'../../flaw' is no flaw type"),
-        ("box", "is empty"),
-        ("nan", "is no box"),
+        ("flaw", "'../../flaw' is not a flaw type"),
+        ("box", "expected x0 < x1 and y0 < y1"),
+        ("nan", "expected four finite numbers"),
         ("task", "task 4000"),
-        ("picture", "edited_image cannot be used: .*GIF"),
+        ("image", "edited_image cannot be used: .*GIF"),
         ("nothing", "source_image cannot be used"),
     ],
 )
@@ -240,4 +242,4 @@ def test_what_no_build_writes_is_named_with_its_row(what: str, sentence: str, tm
 
 def test_an_unknown_split_is_named(dataset: Path) -> None:
     with pytest.raises(UserError, match=r"no split .dev.*train, validation, test"):
-        coco.plan(open_built(dataset), ["dev"])
+        coco.plan_coco(open_built_dataset(dataset), ["dev"])

@@ -122,7 +122,7 @@ def test_killed_in_the_middle_it_begins_anew(tmp_path: Path, form: str) -> None:
     ]
     dataset = sample_dataset.write(tmp_path / "dataset", made)
     words = [COMMAND, "export", dataset, "--format", form, "--out", tmp_path / "out", "--split", "train", "--quiet"]
-    work = tmp_path / ".out.editfhf-export"
+    work = tmp_path / ".out.part"
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as running:
         while not any(work.rglob("*.*")) and running.poll() is None:
             time.sleep(0.001)

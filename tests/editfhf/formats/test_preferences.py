@@ -19,8 +19,14 @@ from PIL import Image
 
 from annotation.records import DIMENSIONS
 from editfhf.formats import preference_files
-from editfhf.formats.built import Group, open_built
-from editfhf.formats.preferences import Edit, compare, interval, label, plan
+from editfhf.formats.folders import RowGroup, open_built_dataset
+from editfhf.formats.preferences import (
+    ScoredEdit,
+    compute_score_interval,
+    label_preference,
+    pair_edits,
+    plan_preferences,
+)
 from mos.errors import UserError
 from tests.editfhf import sample_dataset
 from tests.editfhf.formats import hostile_rows
@@ -59,7 +65,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def export(dataset: Path, folder: Path, *splits: str, **how: Any) -> Path:
     folder.mkdir()
-    preference_files.write(plan(open_built(dataset), splits, **how), folder)
+    preference_files.write_preferences(plan_preferences(open_built_dataset(dataset), splits, **how), folder)
     return folder
 
 
@@ -71,8 +77,8 @@ def stored(dataset: Path) -> dict[str, Row]:
     return {row["pair_id"]: row for path in (dataset / "data").iterdir() for row in pq.read_table(path).to_pylist()}
 
 
-def edit(name: str, score: float, low: float | None = None, high: float | None = None) -> Edit:
-    return Edit(name, None, None, score, low, high, Group(Path(), 0), 0)
+def edit(name: str, score: float, low: float | None = None, high: float | None = None) -> ScoredEdit:
+    return ScoredEdit(name, None, None, score, low, high, RowGroup(Path(), 0), 0)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +92,7 @@ def exported(dataset: Path) -> Path:
     return export(dataset, dataset.parent / "out", ties="none")
 
 
-def test_it_opens_with_the_pictures_decoded(dataset: Path, exported: Path) -> None:
+def test_it_opens_with_the_images_decoded(dataset: Path, exported: Path) -> None:
     rows = stored(dataset)
     for row in load(exported):
         assert row["jpg_0"].size == row["jpg_1"].size == (sample_dataset.WIDTH, sample_dataset.HEIGHT)
@@ -101,7 +107,7 @@ def test_as_bytes_it_has_the_columns_of_pick_a_pic(exported: Path, streaming: bo
     assert {name: types[name] for name in list(types)[: len(PICK_A_PIC)]} == PICK_A_PIC
 
 
-def test_pictures_are_the_bytes_of_the_dataset(dataset: Path, exported: Path) -> None:
+def test_images_are_the_bytes_of_the_dataset(dataset: Path, exported: Path) -> None:
     rows = stored(dataset)
     for row in load(exported, "bytes"):
         for side in (0, 1):
@@ -154,7 +160,7 @@ def test_edits_with_another_instruction_or_no_score_are_counted_not_paired(tmp_p
     made["default"]["train"][1]["perceptual_quality_ci95"] = None
     for row in made["default"]["train"][2:]:
         row["instruction"], row["source_id"] = "Do it", "s1"
-    found = plan(open_built(sample_dataset.write(tmp_path / "dataset", made)))
+    found = plan_preferences(open_built_dataset(sample_dataset.write(tmp_path / "dataset", made)))
     assert found.summary()["splits"]["train"] == {
         "pairs": 1,
         "decided": 0,
@@ -169,7 +175,7 @@ def test_edits_with_another_instruction_or_no_score_are_counted_not_paired(tmp_p
 def test_nothing_to_pair_is_said(tmp_path: Path) -> None:
     dataset = sample_dataset.write(tmp_path / "dataset")
     with pytest.raises(UserError, match="no two edits of one source and instruction"):
-        plan(open_built(dataset))
+        plan_preferences(open_built_dataset(dataset))
 
 
 def test_row_groups_decide_nothing(dataset: Path, exported: Path, tmp_path: Path) -> None:
@@ -184,8 +190,8 @@ def test_row_groups_decide_nothing(dataset: Path, exported: Path, tmp_path: Path
 def test_a_large_split_becomes_several_files(
     dataset: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preference_files, "SHARD_BYTES", 1)
-    monkeypatch.setattr(preference_files, "ROW_GROUP", 1)
+    monkeypatch.setattr(preference_files, "PREFERENCE_SHARD_BYTES", 1)
+    monkeypatch.setattr(preference_files, "PREFERENCE_ROW_GROUP", 1)
     out = export(dataset, tmp_path / "out", ties="none")
     assert sorted(path.name for path in (out / "data").iterdir()) == [
         f"train-{number:05d}-of-00003.parquet" for number in range(3)
@@ -218,11 +224,15 @@ edits = st.tuples(score, score, score).map(sorted).map(lambda ends: (ends[1], en
 def test_a_label_is_that_of_the_intervals(one: tuple[float, ...], other: tuple[float, ...]) -> None:
     first, second = edit("a", *one), edit("b", *other)
     apart = one[2] < other[1] or other[2] < one[1]
-    assert label(first, second, "interval") + label(second, first, "interval") == 1
-    assert (label(first, second, "interval") != 0.5) == apart
-    assert (label(first, second, "none") == 0.5) == (one[0] == other[0])
+    assert label_preference(first, second, "interval") + label_preference(second, first, "interval") == 1
+    assert (label_preference(first, second, "interval") != 0.5) == apart
+    assert (label_preference(first, second, "none") == 0.5) == (one[0] == other[0])
     if apart:
-        assert label(first, second, "interval") == label(first, second, "none") == float(one[0] > other[0])
+        assert (
+            label_preference(first, second, "interval")
+            == label_preference(first, second, "none")
+            == float(one[0] > other[0])
+        )
 
 
 @given(st.lists(st.text(max_size=4), min_size=2, max_size=6, unique=True), st.data())
@@ -231,13 +241,13 @@ def test_the_order_in_a_pair_tells_nothing_of_scores(names: list[str], data: st.
     for _ in range(2):
         scores = data.draw(st.lists(score, min_size=len(names), max_size=len(names)))
         made = [edit(name, value) for name, value in zip(sorted(names), scores, strict=True)]
-        orders.append([(pair.first.pair_id, pair.second.pair_id) for pair in compare(made, "none")])
+        orders.append([(pair.first.pair_id, pair.second.pair_id) for pair in pair_edits(made, "none")])
     assert orders[0] == orders[1]
 
 
 def test_either_of_two_comes_first_about_as_often() -> None:
     made = [edit(f"pair-{number:03d}", number) for number in range(100)]
-    first = sum(pair.first.pair_id < pair.second.pair_id for pair in compare(made, "none"))
+    first = sum(pair.first.pair_id < pair.second.pair_id for pair in pair_edits(made, "none"))
     # 4,950 fair coins: five standard deviations.
     assert abs(first - 2475) < 5 * math.sqrt(4950) / 2
 
@@ -247,9 +257,11 @@ def test_the_interval_of_overall_is_that_of_its_parts() -> None:
     row: Row = {
         name: value for dimension in DIMENSIONS for name, value in ((dimension, 60.0), (f"{dimension}_ci95", 4.0))
     }
-    assert interval(row, "overall") == pytest.approx((56.0, 64.0))
-    assert interval(row | {"perceptual_quality": 2.0}, "overall") == pytest.approx((0.0, 6**0.3 * 64**0.7))
-    assert interval(row, "perceptual_quality") == (56.0, 64.0)
-    assert interval(row | {"visual_consistency_ci95": None}, "overall") is None
-    assert interval(row | {"visual_consistency_ci95": math.nan}, "visual_consistency") is None
-    assert interval(row | {"visual_consistency_ci95": None}, "perceptual_quality") == (56.0, 64.0)
+    assert compute_score_interval(row, "overall") == pytest.approx((56.0, 64.0))
+    assert compute_score_interval(row | {"perceptual_quality": 2.0}, "overall") == pytest.approx(
+        (0.0, 6**0.3 * 64**0.7)
+    )
+    assert compute_score_interval(row, "perceptual_quality") == (56.0, 64.0)
+    assert compute_score_interval(row | {"visual_consistency_ci95": None}, "overall") is None
+    assert compute_score_interval(row | {"visual_consistency_ci95": math.nan}, "visual_consistency") is None
+    assert compute_score_interval(row | {"visual_consistency_ci95": None}, "perceptual_quality") == (56.0, 64.0)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from editfhf import report
-from editfhf.statistics import compute
+from editfhf.report import compute_statistics
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [
@@ -23,7 +23,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 @pytest.fixture(scope="module")
 def address(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("browser") / "report.html"
-    report.write(dataset, compute(dataset), out)
+    report.write_dataset_report(dataset, compute_statistics(dataset), out)
     return out.as_uri()
 
 

@@ -9,11 +9,11 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from editfhf.commands.stats import stats
+from editfhf.commands.stats import run_stats
 from mos.errors import UserError
 
 app = typer.Typer()
-app.command()(stats)
+app.command()(run_stats)
 
 
 def run(*arguments: object) -> Result:
@@ -23,7 +23,7 @@ def run(*arguments: object) -> Result:
 def test_tables_tell_the_main_numbers(dataset: Path) -> None:
     result = run(dataset)
     assert result.exit_code == 0
-    for words in ("Small <i>corpus</i> 1.0", "Perceptual quality", "rater-05", "left out", "missing file", "beta <b>"):
+    for words in ("Small <i>corpus</i> 1.0", "Perceptual quality", "rater-05", "excluded", "missing file", "beta <b>"):
         assert words in result.stdout
     assert "3.2 %" in result.stdout
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from editfhf import report
-from editfhf.statistics import Statistics, compute
+from editfhf.report import DatasetStatistics, compute_statistics
+from editfhf.report.page import render_dataset_report
 
 VOID = {"meta", "img", "input", "br", "hr", "link"}
 
@@ -49,14 +50,14 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def statistics(dataset: Path) -> Statistics:
-    return compute(dataset)
+def statistics(dataset: Path) -> DatasetStatistics:
+    return compute_statistics(dataset)
 
 
 @pytest.fixture(scope="module")
-def text(dataset: Path, statistics: Statistics, tmp_path_factory: pytest.TempPathFactory) -> str:
+def text(dataset: Path, statistics: DatasetStatistics, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("page") / "report.html"
-    report.write(dataset, statistics, out, gallery=24)
+    report.write_dataset_report(dataset, statistics, out, gallery=24)
     return out.read_text(encoding="utf-8")
 
 
@@ -71,9 +72,9 @@ def test_every_element_is_closed(page: Page) -> None:
 
 
 def test_it_is_written_twice_with_the_same_bytes(
-    dataset: Path, statistics: Statistics, text: str, tmp_path: Path
+    dataset: Path, statistics: DatasetStatistics, text: str, tmp_path: Path
 ) -> None:
-    report.write(dataset, statistics, tmp_path / "again.html", gallery=24)
+    report.write_dataset_report(dataset, statistics, tmp_path / "again.html", gallery=24)
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == text
 
 
@@ -134,9 +135,9 @@ def test_boxes_lie_where_the_regions_are(page: Page, dataset: Path) -> None:
 def test_the_page_tells_the_story_the_raters_and_the_losses(text: str) -> None:
     for words in (
         "missing file <b>2</b>",
-        "would leave out about",
-        "left out</strong>: outlier share",
-        "It left out 1:",
+        "would exclude about",
+        "excluded</strong>: outlier share",
+        "It excluded 1:",
         "no such file",
         "1 of 6 raters",
     ):
@@ -144,32 +145,43 @@ def test_the_page_tells_the_story_the_raters_and_the_losses(text: str) -> None:
     assert '<tr class="out">' in text
 
 
-def test_a_rule_by_dimension_is_told_as_one(dataset: Path, statistics: Statistics) -> None:
+def test_a_rule_by_dimension_is_told_as_one(dataset: Path, statistics: DatasetStatistics) -> None:
     scoring = {**statistics.scoring, "options": {"method": "bt500", "exclusion_scope": "dimension"}, "exclusions": 4}
     raters = (replace(statistics.raters[0], excluded_in="visual_consistency"), *statistics.raters[1:])
-    text = report.render(replace(statistics, scoring=scoring, raters=raters), [])
-    assert "the rule of BT.500 (5\N{NO-BREAK SPACE}%) would leave out about 1.4 of them from a dimension" in text
+    text = report.render_dataset_report(replace(statistics, scoring=scoring, raters=raters), [])
+    assert "the rule of BT.500 (5\N{NO-BREAK SPACE}%) would exclude about 1.4 of them from a dimension" in text
     assert "It did so 4 times:" in text
-    assert "left out of visual consistency" in text
+    assert "excluded from visual consistency" in text
 
 
-def test_a_method_that_counts_nothing_against_raters_shows_no_outliers(statistics: Statistics) -> None:
+def test_a_method_that_counts_nothing_against_raters_shows_no_outliers(statistics: DatasetStatistics) -> None:
     nothing = {"outliers": None, "outlier_share": None, "expected_share": None, "null_low": None, "null_high": None}
     raters = tuple(replace(rater, **nothing) for rater in statistics.raters)
-    text = report.render(replace(statistics, raters=raters, outlier_limit=None, expected_exclusions=None), [])
+    text = report.render_dataset_report(
+        replace(statistics, raters=raters, outlier_limit=None, expected_exclusions=None), []
+    )
     assert "Outlier share of raters" not in text
     assert "equally careful" not in text
-    assert text.count("<figure") == report.render(statistics, []).count("<figure") - 1
+    assert text.count("<figure") == report.render_dataset_report(statistics, []).count("<figure") - 1
     Page(text)
 
 
-def test_a_page_without_gallery_has_none(dataset: Path, statistics: Statistics, tmp_path: Path) -> None:
-    report.write(dataset, statistics, tmp_path / "r.html", gallery=0)
+def test_a_page_without_gallery_has_none(dataset: Path, statistics: DatasetStatistics, tmp_path: Path) -> None:
+    report.write_dataset_report(dataset, statistics, tmp_path / "r.html", gallery=0)
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert not page.all("article") and not page.all("dialog")
 
 
 def test_one_pair_is_enough_for_a_page(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_dataset(tmp_path / "one", pairs=1)
-    report.write(folder, compute(folder), tmp_path / "r.html")
+    report.write_dataset_report(folder, compute_statistics(folder), tmp_path / "r.html")
     assert len(Page((tmp_path / "r.html").read_text(encoding="utf-8")).all("article")) == 1
+
+
+def test_of_very_many_raters_the_page_shows_the_excluded_ones_and_says_so(statistics: DatasetStatistics) -> None:
+    one = statistics.raters[0]
+    many = [replace(one, annotator_id=f"many{number}", excluded=number == 4_999) for number in range(5_000)]
+    page = render_dataset_report(replace(statistics, raters=tuple(many)), [])
+    assert len(re.findall(r"<bdi>many\d+</bdi>", page)) == 1000
+    assert "<bdi>many4999</bdi>" in page
+    assert "1,000 of 5,000 raters, excluded ones first" in page

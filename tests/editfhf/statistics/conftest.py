@@ -14,10 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from annotation.flaws import flaw_types
 from annotation.records import DIMENSIONS, KINDS, SEVERITIES
-from annotation.tasks import tasks
-from editfhf.features import schema
+from annotation.taxonomy import list_flaw_types, load_edit_tasks
+from editfhf.features import make_arrow_schema
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -56,7 +55,7 @@ def grey(seed: int, blank: bool) -> bytes:
 
 
 def _regions(random: np.random.Generator, pair: int, kind: Any) -> list[dict[str, Any]]:
-    types = flaw_types(kind)
+    types = list_flaw_types(kind)
     made = []
     for k in range(int(random.choice([0, 0, 1, 1, 2, 4]))):
         x, y = random.uniform(10, WIDTH - 60), random.uniform(10, HEIGHT - 50)
@@ -79,7 +78,7 @@ def _regions(random: np.random.Generator, pair: int, kind: Any) -> list[dict[str
 
 def pair_row(random: np.random.Generator, k: int) -> dict[str, Any]:
     """Row k of the config "default"."""
-    task = int(random.integers(len(tasks())))
+    task = int(random.integers(len(load_edit_tasks())))
     regions = {kind: _regions(random, k, kind) for kind in KINDS}
     row: dict[str, Any] = {
         "pair_id": f"pair-{k:04d}",
@@ -88,7 +87,7 @@ def pair_row(random: np.random.Generator, k: int) -> dict[str, Any]:
         "edited_image": {"bytes": picture(k), "path": f"e{k}.jpg"},
         "instruction": HOSTILE[k % len(HOSTILE)],
         "task": task,
-        "task_group": list(tasks().values())[task].group,
+        "task_group": list(load_edit_tasks().values())[task].group,
         "editor": EDITORS[int(random.integers(len(EDITORS)))],
         "overall": None if k == 5 else float(random.normal(50, 12)),
         "licence": "CC0-1.0",
@@ -230,7 +229,7 @@ REJECTED = (
 
 def write_table(path: Path, config: str, rows: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema(config)), path, row_group_size=25)
+    pq.write_table(pa.Table.from_pylist(rows, schema=make_arrow_schema(config)), path, row_group_size=25)
 
 
 @pytest.fixture(scope="session")

@@ -10,30 +10,29 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
 
 from annotation.records import DIMENSIONS
-from editfhf.statistics.ledger import agreement
-from editfhf.statistics.records import SCORES, RaterAgreement
-from editfhf.statistics.scores import correlations
+from editfhf.report.compute import compute_rater_agreement, correlate_scores
+from editfhf.report.statistics import SCORE_KEYS, RaterAgreement
 
 RATINGS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(1, 5)), min_size=2, max_size=40)
 Rows = list[tuple[str, str, float]]
 
 
 def agreed(rows: Rows, status: str = "kept") -> RaterAgreement:
-    """The agreement after screening of (picture, rater, score) on the first dimension."""
+    """The agreement after screening of (image, rater, score) on the first dimension."""
     columns = dict(zip(("pair_id", "annotator_id", "score"), zip(*rows, strict=True), strict=True)) if rows else {}
     schema = {"pair_id": pa.string(), "annotator_id": pa.string(), "score": pa.float64()}
     table = pa.table({name: pa.array(columns.get(name, ()), kind) for name, kind in schema.items()})
     for name, value in (("dimension", DIMENSIONS[0]), ("status", status)):
         table = table.append_column(name, pa.array([value] * len(rows), pa.string()))
-    return next(a for a in agreement(table) if (a.dimension, a.ratings) == (DIMENSIONS[0], "kept"))
+    return next(a for a in compute_rater_agreement(table) if (a.dimension, a.ratings) == (DIMENSIONS[0], "kept"))
 
 
 @given(RATINGS)
 def test_alpha_equals_its_definition_over_all_couples(ratings: list[tuple[int, int, int]]) -> None:
-    table = {(f"p{picture}", f"r{rater}"): float(score) for picture, rater, score in ratings}
+    table = {(f"p{image}", f"r{rater}"): float(score) for image, rater, score in ratings}
     told = agreed([(*key, score) for key, score in table.items()]).alpha
-    pictures, scores = np.array([picture for picture, _ in table]), np.array(list(table.values()))
-    units = [scores[pictures == picture] for picture in np.unique(pictures)]
+    images, scores = np.array([image for image, _ in table]), np.array(list(table.values()))
+    units = [scores[images == image] for image in np.unique(images)]
     units = [unit for unit in units if len(unit) > 1]
     pooled = np.concatenate(units) if units else np.empty(0)
     if len(pooled) < 2 or np.ptp(pooled) == 0:
@@ -53,7 +52,7 @@ def test_a_rater_is_compared_with_the_others_alone() -> None:
     assert found.spearman == pytest.approx(np.mean([spearmanr(scores[who], others[who])[0] for who in scores]))
 
 
-def test_raters_of_two_shared_pictures_or_without_variation_have_no_correlation() -> None:
+def test_raters_of_two_shared_images_or_without_variation_have_no_correlation() -> None:
     two = agreed([(f"p{k}", who, k + 1.0) for who in "ab" for k in range(2)])
     assert (two.spearman, two.pearson) == (None, None)
     constant = agreed([(f"p{k}", who, 3.3) for who in "ab" for k in range(4)])
@@ -81,6 +80,6 @@ def test_perfect_agreement_is_one_and_that_of_nobody_is_none() -> None:
 def test_scores_correlate_where_three_pairs_have_both_and_both_vary(
     first: list[float], second: list[float], expected: float | None
 ) -> None:
-    values = {name: np.array(first if name == SCORES[0] else second) for name in SCORES}
-    found = correlations(values)[f"{SCORES[0]}|{SCORES[1]}"]
+    values = {name: np.array(first if name == SCORE_KEYS[0] else second) for name in SCORE_KEYS}
+    found = correlate_scores(values)[f"{SCORE_KEYS[0]}|{SCORE_KEYS[1]}"]
     assert found["pearson"] == (expected if expected is None else pytest.approx(expected))

@@ -16,9 +16,9 @@ import pytest
 from scipy import stats
 
 from annotation.records import DIMENSIONS, KINDS, Box
-from annotation.tasks import tasks
-from editfhf.statistics import SCORES, Statistics, compute
-from editfhf.statistics.ledger import expected_exclusions, outlier_limit
+from annotation.taxonomy import load_edit_tasks
+from editfhf.report import SCORE_KEYS, DatasetStatistics, compute_statistics
+from editfhf.report.compute import find_outlier_limit, read_expected_exclusions
 from mos.errors import UserError
 
 
@@ -29,8 +29,8 @@ def rows(dataset: Path, folder: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def found(dataset: Path) -> Statistics:
-    return compute(dataset)
+def found(dataset: Path) -> DatasetStatistics:
+    return compute_statistics(dataset)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def ratings(dataset: Path) -> pd.DataFrame:
     return pd.DataFrame(rows(dataset, "ratings"))
 
 
-def test_it_counts_pairs_sources_editors_and_tasks_per_split(found: Statistics, dataset: Path) -> None:
+def test_it_counts_pairs_sources_editors_and_tasks_per_split(found: DatasetStatistics, dataset: Path) -> None:
     for split in ("train", "test"):
         table = pd.DataFrame(
             [r for p in (dataset / "data").glob(f"{split}-*") for r in pq.ParquetFile(p).read().to_pylist()]
@@ -55,8 +55,8 @@ def test_it_counts_pairs_sources_editors_and_tasks_per_split(found: Statistics, 
     assert found.total.pairs == 60
 
 
-@pytest.mark.parametrize("score", SCORES)
-def test_the_distribution_of_a_score(found: Statistics, pairs: list[dict[str, Any]], score: str) -> None:
+@pytest.mark.parametrize("score", SCORE_KEYS)
+def test_the_distribution_of_a_score(found: DatasetStatistics, pairs: list[dict[str, Any]], score: str) -> None:
     values = pd.Series([row[score] for row in pairs], dtype=float)
     told = next(part for part in found.scores if part.score == score)
     assert (told.n, told.missing) == (values.count(), values.isna().sum())
@@ -67,7 +67,7 @@ def test_the_distribution_of_a_score(found: Statistics, pairs: list[dict[str, An
     assert told.histogram[9] == ((values >= 45) & (values < 50)).sum()
 
 
-def test_the_mean_of_a_group_has_the_t_interval_of_scipy(found: Statistics, pairs: list[dict[str, Any]]) -> None:
+def test_the_mean_of_a_group_has_the_t_interval_of_scipy(found: DatasetStatistics, pairs: list[dict[str, Any]]) -> None:
     for editor in found.editors:
         values = np.array([r["overall"] for r in pairs if r["editor"] == editor.name and r["overall"] is not None])
         low, _ = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
@@ -77,13 +77,13 @@ def test_the_mean_of_a_group_has_the_t_interval_of_scipy(found: Statistics, pair
         assert told.ci95 == pytest.approx(values.mean() - low)
 
 
-def test_a_group_of_one_image_has_a_mean_without_interval(found: Statistics) -> None:
+def test_a_group_of_one_image_has_a_mean_without_interval(found: DatasetStatistics) -> None:
     single = [task.scores["overall"] for task in found.tasks if task.scores["overall"].n == 1]
     assert single and all(score.mean is not None and score.ci95 is None for score in single)
 
 
-def test_groups_count_pairs_regions_and_clean_images(found: Statistics, pairs: list[dict[str, Any]]) -> None:
-    names = list(tasks())
+def test_groups_count_pairs_regions_and_clean_images(found: DatasetStatistics, pairs: list[dict[str, Any]]) -> None:
+    names = list(load_edit_tasks())
     for task in found.tasks:
         own = [row for row in pairs if names[row["task"]] == task.name]
         assert task.pairs == len(own)
@@ -95,7 +95,9 @@ def test_groups_count_pairs_regions_and_clean_images(found: Statistics, pairs: l
 
 
 @pytest.mark.parametrize("k", range(len(KINDS)))
-def test_regions_by_type_severity_group_and_number(found: Statistics, pairs: list[dict[str, Any]], k: int) -> None:
+def test_regions_by_type_severity_group_and_number(
+    found: DatasetStatistics, pairs: list[dict[str, Any]], k: int
+) -> None:
     kind, told = KINDS[k], found.regions[k]
     regions = [(row, region) for row in pairs for region in row[f"{kind}_regions"]]
     assert told.regions == len(regions)
@@ -110,22 +112,22 @@ def test_regions_by_type_severity_group_and_number(found: Statistics, pairs: lis
     assert told.rationale_words.median == np.median(words)
 
 
-def test_correlations_equal_those_of_pandas(found: Statistics, pairs: list[dict[str, Any]]) -> None:
-    table = pd.DataFrame(pairs)[list(SCORES)].astype(float)
-    for first, second in itertools.combinations(SCORES, 2):
+def test_correlations_equal_those_of_pandas(found: DatasetStatistics, pairs: list[dict[str, Any]]) -> None:
+    table = pd.DataFrame(pairs)[list(SCORE_KEYS)].astype(float)
+    for first, second in itertools.combinations(SCORE_KEYS, 2):
         told = found.correlations[f"{first}|{second}"]
         assert told["pearson"] == pytest.approx(table[first].corr(table[second]))
         assert told["spearman"] == pytest.approx(table[first].corr(table[second], method="spearman"))
 
 
-def test_ratings_by_status(found: Statistics, ratings: pd.DataFrame) -> None:
+def test_ratings_by_status(found: DatasetStatistics, ratings: pd.DataFrame) -> None:
     counted = ratings.groupby(["dimension", "status"]).size().to_dict()
     assert {(d, s): n for d, by in found.ratings.items() for s, n in by.items()} == counted
 
 
 @pytest.mark.parametrize("label", ["all", "kept"])
 def test_rater_agreement_equals_pandas_and_the_krippendorff_package(
-    found: Statistics, ratings: pd.DataFrame, label: str
+    found: DatasetStatistics, ratings: pd.DataFrame, label: str
 ) -> None:
     krippendorff = pytest.importorskip("krippendorff")
     for dimension in DIMENSIONS:
@@ -139,7 +141,7 @@ def test_rater_agreement_equals_pandas_and_the_krippendorff_package(
 
 
 @pytest.mark.parametrize("k", range(len(KINDS)))
-def test_box_agreement_equals_matching_by_hand(found: Statistics, dataset: Path, k: int) -> None:
+def test_box_agreement_equals_matching_by_hand(found: DatasetStatistics, dataset: Path, k: int) -> None:
     kind, told = KINDS[k], found.box_agreement[k]
     marks = [mark for mark in rows(dataset, "marks") if mark["status"] != "superseded"]
     scores = []
@@ -168,7 +170,7 @@ def _matched(first: list[Box], second: list[Box]) -> int:
 
 @pytest.mark.parametrize("k", range(len(KINDS)))
 def test_the_mean_map_is_the_mean_of_the_maps_at_the_cell_centres(
-    found: Statistics, dataset: Path, pairs: list[dict[str, Any]], k: int
+    found: DatasetStatistics, dataset: Path, pairs: list[dict[str, Any]], k: int
 ) -> None:
     kind = KINDS[k]
     sizes = {mark["pair_id"]: (mark["width"], mark["height"]) for mark in rows(dataset, "marks")}
@@ -183,7 +185,7 @@ def test_the_mean_map_is_the_mean_of_the_maps_at_the_cell_centres(
     np.testing.assert_allclose(found.regions[k].saliency, mean, atol=1e-5)
 
 
-def test_raters_carry_the_null_band_and_the_cost_of_the_rule(found: Statistics) -> None:
+def test_raters_carry_the_null_band_and_the_cost_of_the_rule(found: DatasetStatistics) -> None:
     out = next(rater for rater in found.raters if rater.excluded)
     assert out.annotator_id == "rater-05"
     low, high = stats.norm.interval(0.95, 0.0324, math.sqrt(0.0324 * 0.9676 / out.ratings))
@@ -204,22 +206,22 @@ def test_raters_carry_the_null_band_and_the_cost_of_the_rule(found: Statistics) 
     ],
 )
 def test_the_limit_is_that_of_the_method_if_it_has_one(options: dict[str, Any], limit: float | None) -> None:
-    assert outlier_limit({"options": options}) == limit
+    assert find_outlier_limit({"options": options}) == limit
 
 
 def test_what_chance_would_exclude_is_only_known_if_it_was_told() -> None:
-    assert expected_exclusions({"expected_false_exclusions": 2}) == 2.0
-    assert expected_exclusions({"expected_false_exclusions": None}) is None
-    assert expected_exclusions({}) is None
+    assert read_expected_exclusions({"expected_false_exclusions": 2}) == 2.0
+    assert read_expected_exclusions({"expected_false_exclusions": None}) is None
+    assert read_expected_exclusions({}) is None
 
 
-def test_everything_set_aside_is_told_by_reason_with_examples(found: Statistics) -> None:
+def test_everything_set_aside_is_told_by_reason_with_examples(found: DatasetStatistics) -> None:
     told = {(reason.what, reason.reason): (reason.count, reason.repaired) for reason in found.rejected}
     assert told == {("pair", "missing_file"): (2, 0), ("box", "no_disk"): (1, 1)}
     assert found.rejected[0].examples[1] == "pairs.jsonl, row 2: images/x.png: no such file."
 
 
-def test_stages_are_those_of_the_manifest(found: Statistics) -> None:
+def test_stages_are_those_of_the_manifest(found: DatasetStatistics) -> None:
     assert [(s.stage, s.entered, s.left, dict(s.reasons)) for s in found.stages] == [
         ("pairs", 62, 60, {"missing_file": 2}),
         ("images", 60, 60, {}),
@@ -232,12 +234,12 @@ def test_a_build_hands_over_the_manifest_that_it_has_not_written_yet(
     folder = make_dataset(tmp_path / "staging", pairs=9)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").unlink()
-    assert compute(folder, manifest).corpus["version"] == "1.0"
+    assert compute_statistics(folder, manifest).corpus["version"] == "1.0"
     with pytest.raises(UserError, match=r"manifest\.json"):
-        compute(folder)
+        compute_statistics(folder)
 
 
-def test_it_is_plain_json_without_nan(found: Statistics) -> None:
+def test_it_is_plain_json_without_nan(found: DatasetStatistics) -> None:
     again = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert again["splits"][-1]["pairs"] == 60
 
@@ -249,20 +251,20 @@ def test_a_dataset_without_one_of_its_tables_still_has_statistics(
     folder = make_dataset(tmp_path / "partial", pairs=6)
     for path in (folder / missing).iterdir():
         path.unlink()
-    assert compute(folder).total.pairs == 6
+    assert compute_statistics(folder).total.pairs == 6
 
 
 def test_what_is_no_dataset_is_refused_in_one_sentence(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="No dataset at"):
-        compute(tmp_path / "nowhere")
+        compute_statistics(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no built dataset"):
-        compute(tmp_path)
+        compute_statistics(tmp_path)
     broken = make_dataset(tmp_path / "broken", pairs=3)
     next((broken / "data").iterdir()).write_bytes(b"PAR1 is not enough")
     with pytest.raises(UserError, match="not a readable Parquet file"):
-        compute(broken)
+        compute_statistics(broken)
 
 
 def test_a_manifest_of_another_form_is_refused(dataset: Path) -> None:
-    with pytest.raises(UserError, match="stages in another form"):
-        compute(dataset, {"stages": [{"name": "pairs"}]})
+    with pytest.raises(UserError, match="Invalid stages"):
+        compute_statistics(dataset, {"stages": [{"name": "pairs"}]})
