@@ -1,0 +1,1 @@
+"""Hand-crafted perception agents, without weights: what any trained agent must beat."""

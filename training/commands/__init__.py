@@ -1,0 +1,1 @@
+"""The commands of this package: `editfhf evaluate ...` and `editfhf diagnose`."""

@@ -1,0 +1,85 @@
+"""Reasoning by a served model: for each box a flaw type of the closed list, a severity and a sentence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from annotation.images import RgbImage
+from annotation.records import Box, Kind
+from editfhf.chat import ModelAnswer
+from editfhf.drafting.pair_images import draw_numbered_boxes, encode_image
+from editfhf.drafting.reply import RegionDescription, parse_draft_reply, reply_model
+from training.agents.results import Finding
+from training.served.prompt import build_served_request, encode_shown_image, identify_served_agent, shrink_image
+from training.served.server import ModelServer, find_outcome_status, find_served_options, open_model_server
+
+BOXES_PER_REQUEST = 12
+
+
+class ServedReasoning:
+    """A vision-language model that describes flaws, whose regions are outlined and numbered in the image.
+
+    What its reply says about a box is validated as a draft of a campaign is; what fails is a finding with the status
+    "unparsed" and the reason.
+    """
+
+    def __init__(self, server: ModelServer) -> None:
+        self._server = server
+        self.identity = identify_served_agent("reasoning", server.options)
+
+    def diagnose_boxes(
+        self, source: RgbImage, current: RgbImage, instruction: str, boxes: Sequence[tuple[Kind, Box]]
+    ) -> list[Finding]:
+        """Ask about at most `BOXES_PER_REQUEST` boxes at a time; every image shows the numbers of all boxes."""
+        if not boxes:
+            return []
+        options = self._server.options
+        shown = shrink_image(current, options)
+        across, down = shown.shape[1] / current.shape[1], shown.shape[0] / current.shape[0]
+        numbered = dict(enumerate(boxes, start=1))
+        outlines = {
+            number: Box(box.x0 * across, box.y0 * down, box.x1 * across, box.y1 * down)
+            for number, (_, box) in numbered.items()
+        }
+        images = {
+            "source": encode_shown_image(source, options),
+            "edited": encode_image(shown, options.picture_format),
+            "numbered": encode_image(draw_numbered_boxes(shown, outlines), options.picture_format),
+        }
+        findings: list[Finding] = []
+        for part in _split_boxes(numbered):
+            kinds = {number: kind for number, (kind, _) in part.items()}
+            listed = "\n".join(f"- Region {number}: kind {kind!r}" for number, kind in kinds.items())
+            reply = reply_model(kinds)
+            request = build_served_request("reasoning", options, images, reply, instruction, regions=listed)
+            findings += self._read_findings(self._server.ask(request), part, kinds)
+        return findings
+
+    def _read_findings(
+        self, outcome: Any, part: Mapping[int, tuple[Kind, Box]], kinds: Mapping[int, Kind]
+    ) -> Iterator[Finding]:
+        if not isinstance(outcome, ModelAnswer):
+            status, detail = find_outcome_status(outcome)
+            for kind, box in part.values():
+                yield Finding(kind, box, status, self.identity, detail=detail)
+            return
+        parsed = parse_draft_reply(outcome.value, kinds)
+        for number, (kind, box) in part.items():
+            found = parsed.described.get(number)
+            if isinstance(found, RegionDescription):
+                yield Finding(kind, box, "ok", self.identity, found.flaw_type, found.severity, found.text)
+            else:
+                yield Finding(kind, box, "unparsed", self.identity, detail=parsed.rejections[number].message)
+
+
+def make_served_reasoning(**options: Any) -> ServedReasoning:
+    """A reasoning agent with the options of `ServedOptions`; see `find_served_options`."""
+    return ServedReasoning(open_model_server(find_served_options(os.environ, **options)))
+
+
+def _split_boxes(numbered: Mapping[int, tuple[Kind, Box]]) -> Iterator[dict[int, tuple[Kind, Box]]]:
+    entries = list(numbered.items())
+    for first in range(0, len(entries), BOXES_PER_REQUEST):
+        yield dict(entries[first : first + BOXES_PER_REQUEST])
