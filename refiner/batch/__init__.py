@@ -1,0 +1,1 @@
+"""Refine many pairs: read them, refine each into its folder, sum up, and write the corpus of the next campaign."""
