@@ -24,7 +24,7 @@ STUDIO_SILENT := LABEL_STUDIO_BASE_DATA_DIR=$(CURDIR)/$(STUDIO)/template LABEL_S
 REQUIREMENTS := $(shell cat setup.cfg pyproject.toml constraints.txt | sha256sum | cut -c 1-16)
 installed = $(VENV)/.installed-$(1)-$(REQUIREMENTS)
 
-.PHONY: help demo test bench lint studio clean
+.PHONY: help demo photos check fast test bench compact docs lint studio clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,11 +34,51 @@ demo: $(call installed,simulate)  ## simulate a corpus and build a dataset from 
 	@$(BIN)/editfhf build demo/corpus demo/dataset --update
 	@echo "Now open demo/dataset/report.html in a browser. Commands are in $(BIN)/editfhf --help."
 
+# Types take as long as the fast tests: on two cores both run at one time.
+photos:  ## photographs of Debian's wallpaper packages with their licences, in photos/debian, for editfhf simulate
+	@python3 tests/benchmarks/debian_photos.py photos/debian
+
+check: $(call installed,test)  ## format, lint, types, direction and fast tests: about 90 s, no system packages
+	@$(MAKE) --jobs=2 --output-sync=target lint fast
+
+fast: $(call installed,test)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=quick $$(cat tests/fast.txt)
+
 test: $(call installed,test) $(PROGRAMS) $(STUDIO)/.installed-$(STUDIO_REQUIREMENTS)  ## the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: $(call installed,bench) $(STUDIO)/.installed-$(STUDIO_REQUIREMENTS)  ## every benchmark, one JSON line a measure
 	@for script in tests/benchmarks/bench_*.py; do echo "# $$script" >&2; $(BIN)/python "$$script"; done
+
+# From photos to the weights of the compact agents. Whole photos are held out: PHOTOS has the folders train, validation
+# and test. Three in four pairs are rendered as a generative editor does.
+COMPACT := compact
+SIMULATE = $(BIN)/editfhf simulate --size 448 --rendered 0.75 --ratings table
+COMPACT_PARTS := train-1 train-2 train-3 validation test
+
+compact: $(COMPACT_PARTS:%=$(COMPACT)/%/manifest.json)  ## the compact agents again, from PHOTOS=FOLDER, in compact/
+	@$(BIN)/editfhf train compact $(COMPACT)/train-1 --also $(COMPACT)/train-2 --also $(COMPACT)/train-3 \
+		--validation $(COMPACT)/validation --out $(COMPACT)/weights --cache $(COMPACT)/cache
+	@$(BIN)/python tests/benchmarks/bench_compact.py $(COMPACT)/test --split train --weights $(COMPACT)/weights
+
+$(COMPACT)/%/manifest.json: | $(call installed,training) $(call installed,simulate)
+	@if [[ ! -d "$(PHOTOS)/test" ]]; then \
+		echo "Give the photos with PHOTOS=FOLDER, which has the folders train, validation and test." >&2; exit 1; \
+	fi
+	@rm -rf $(COMPACT)/corpus-$*
+	@case $* in \
+		train-1) $(SIMULATE) $(COMPACT)/corpus-$* --pairs 720 --seed 1 --photos $(PHOTOS)/train ;; \
+		train-2) $(SIMULATE) $(COMPACT)/corpus-$* --pairs 480 --seed 2 ;; \
+		train-3) $(SIMULATE) $(COMPACT)/corpus-$* --pairs 720 --seed 3 --photos $(PHOTOS)/train ;; \
+		validation) $(SIMULATE) $(COMPACT)/corpus-$* --pairs 240 --seed 101 --photos $(PHOTOS)/validation ;; \
+		test) $(SIMULATE) $(COMPACT)/corpus-$* --pairs 360 --seed 102 --photos $(PHOTOS)/test ;; \
+	esac
+	@echo "split: {train: 1, validation: 0, test: 0}" > $(COMPACT)/one-split.yaml
+	@$(BIN)/editfhf build $(COMPACT)/corpus-$* $(COMPACT)/$* --config $(COMPACT)/one-split.yaml
+
+docs: $(call installed,docs)  ## the documentation with the generated API page, in site/
+	@$(BIN)/mkdocs build --quiet
+	@echo "Now open site/index.html in a browser."
 
 lint: $(call installed,test)  ## format, lint, types, and the direction of the house
 	@$(BIN)/ruff format --check .
@@ -46,10 +86,10 @@ lint: $(call installed,test)  ## format, lint, types, and the direction of the h
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-studio: $(STUDIO)/.installed-$(STUDIO_REQUIREMENTS)  ## Label Studio, in .studio/, for editfhf annotate serve
+studio: $(call installed,campaign) $(STUDIO)/.installed-$(STUDIO_REQUIREMENTS)  ## all that a campaign needs; Label Studio in .studio/
 
 clean:  ## remove the demo, the virtual environments and every cache
-	rm -rf demo build dist *.egg-info $(VENV) $(STUDIO)
+	rm -rf demo site build dist *.egg-info $(VENV) $(STUDIO)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find mos annotation editfhf training refiner tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -17,11 +17,12 @@ import pytest
 import typer
 import yaml
 
-from annotation.campaign.options import parse_options
-from editfhf.build.options import BuildOptions
+from annotation.campaign.options import parse_campaign_options
+from annotation.simulate.photos import PACKAGED_PHOTOS
+from editfhf.builder.options import BuildOptions
 from editfhf.cli import app
-from editfhf.features import CONFIGS, columns
-from editfhf.simulate.photos import PACKAGED
+from editfhf.editors.registry import list_editors, load_editor
+from editfhf.features import DATASET_CONFIGS, list_config_columns
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -33,6 +34,7 @@ ELSEWHERE = {"push", "--push", "--executor", "annotate", "draft"}
 """Words of commands that need a server, or ask a model: these are parsed, not run."""
 
 CAMPAIGN = "campaign.md"
+MODEL_EDITORS = "model-editors.md"
 
 EXAMPLE_ONLY = {"CORPUS", "DATASET"}
 """Names that stand for the reader's own."""
@@ -123,7 +125,7 @@ def test_a_page_can_be_followed_from_top_to_bottom(page: str, workplace: Path) -
 
 
 def test_yaml_on_the_pages_is_what_a_build_accepts() -> None:
-    shown = [yaml.safe_load(block.text) for block in blocks("yaml") if block.page != CAMPAIGN]
+    shown = [yaml.safe_load(block.text) for block in blocks("yaml") if block.page not in (CAMPAIGN, MODEL_EDITORS)]
     assert shown
     for options in shown:
         BuildOptions.model_validate(options)
@@ -133,7 +135,16 @@ def test_yaml_on_the_page_of_campaigns_is_what_a_campaign_accepts() -> None:
     shown = [yaml.safe_load(block.text) for block in blocks("yaml") if block.page == CAMPAIGN]
     assert shown
     for options in shown:
-        parse_options({"campaign_id": "page", "name": "Page"} | options, CAMPAIGN)
+        parse_campaign_options({"campaign_id": "page", "name": "Page"} | options, CAMPAIGN)
+
+
+def test_yaml_on_the_page_of_editors_is_a_list_of_editors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shown,) = [block.text for block in blocks("yaml") if block.page == MODEL_EDITORS]
+    (tmp_path / "my-editors.yaml").write_text(shown, encoding="utf-8")
+    monkeypatch.setenv("EDITFHF_EDITORS", str(tmp_path / "my-editors.yaml"))
+    assert list_editors()[-3:] == ["kontext", "qwen-server", "mine"]
+    for name in ("kontext", "qwen-server"):
+        load_editor(name)
 
 
 def test_other_blocks_are_of_a_known_language() -> None:
@@ -154,17 +165,17 @@ def test_every_option_of_a_build_is_explained() -> None:
     assert [name for name in leaves(BuildOptions().as_dict()) if f"| `{name}` |" not in page] == []
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", DATASET_CONFIGS)
 def test_every_column_is_explained(config: str) -> None:
     page = (DOCS / "dataset.md").read_text(encoding="utf-8")
     section = page.partition(f"<!-- {config} -->")[2].partition(f"<!-- /{config} -->")[0]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(columns(config))
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(list_config_columns(config))
 
 
 def test_tables_are_those_of_the_code() -> None:
-    tables = runpy.run_path(str(DOCS / "tables.py"))
+    tables = runpy.run_path(str(ROOT / "tests/docs/tables.py"))
     page = (DOCS / "dataset.md").read_text(encoding="utf-8")
-    assert page == tables["written"](page), "The code changed: run `python docs/tables.py`."
+    assert page == tables["written"](page), "The code changed: run `python tests/docs/tables.py`."
     described = {name for name, field, _ in tables["leaves"](BuildOptions) if field.description}
     assert not described & set(tables["MEANINGS"]), "These options describe themselves: remove them from MEANINGS."
 
@@ -172,7 +183,7 @@ def test_tables_are_those_of_the_code() -> None:
 def test_every_photo_of_a_simulation_is_credited() -> None:
     page = (DOCS / "licences.md").read_text(encoding="utf-8")
     assert [
-        photo.name for photo in PACKAGED if f"| {photo.name} | {photo.origin} | {photo.licence} |" not in page
+        photo.name for photo in PACKAGED_PHOTOS if f"| {photo.name} | {photo.origin} | {photo.licence} |" not in page
     ] == []
 
 

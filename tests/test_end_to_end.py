@@ -22,9 +22,9 @@ from PIL import Image
 from scipy.stats import binom, poisson, spearmanr
 
 import editfhf
-from editfhf.dataset import features
+from editfhf.dataset import make_dataset_features
 from tests.built import Built, Row, Simulated, command
-from tests.editfhf.build import building
+from tests.editfhf.builder import building
 
 pytest.importorskip("skimage")
 pytest.importorskip("sklearn")
@@ -126,8 +126,8 @@ def test_careless_raters_are_left_out_at_the_price_that_was_told(simulated: Simu
     assert poisson.sf(honest - 1, expected) > 0.01  # as many as were to be expected, or fewer
 
     page = " ".join((simulated.dataset / "report.html").read_text(encoding="utf-8").split())
-    assert f"would leave out about {expected:.1f} of them by chance" in page
-    assert f"It left out {len(excluded)}" in page
+    assert f"would exclude about {expected:.1f} of them by chance" in page
+    assert f"It excluded {len(excluded)}" in page
 
 
 def test_ratings_of_careless_raters_count_for_nothing(simulated: Simulated) -> None:
@@ -206,7 +206,7 @@ def test_a_config_loads_with_its_features_and_streams_the_same_rows(simulated: S
     tables = simulated.load(config)
     assert set(tables) == ({"train", "validation", "test"} if config == "default" else {"train"})
     for split, table in tables.items():
-        assert table.features == features(config)
+        assert table.features == make_dataset_features(config)
         assert editfhf.load(simulated.dataset, config, split=split).features == table.features
         stream = datasets.load_dataset(str(simulated.dataset), config, split=split, streaming=True)
         assert list(stream.take(2)) == [table[0], table[1]]

@@ -15,19 +15,20 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from mos.methods import METHODS, score
-from mos.table import code
+from mos.methods import METHODS, score_ratings
+from mos.table import validate_ratings
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS, STUDY = ROOT / "docs", ROOT / "examples/study"
 PAGE = (DOCS / "methods.md").read_text(encoding="utf-8")
-FOUND: dict[str, Any] = json.loads((DOCS / "study.json").read_text(encoding="utf-8"))
+FOUND: dict[str, Any] = json.loads((STUDY / "study.json").read_text(encoding="utf-8"))
 PLOTS = ("coverage", "screening", "recovery")
 SOUND = ("mos", "bt500", "zscore", "paper")
 
 
 def module(name: str) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(DOCS))
+        patch.syspath_prepend(str(STUDY))
         return importlib.import_module(name)
 
 
@@ -100,7 +101,7 @@ def test_ratings_are_coded_as_a_table_would_be() -> None:
             "score": matrix[item, rater],
         }
     )
-    expected, problems = code(table, (1.0, 5.0))
+    expected, problems = validate_ratings(table, (1.0, 5.0))
     found = study.ratings(matrix)
     assert not problems
     assert found.items.equals(expected.items)
@@ -128,7 +129,7 @@ def test_an_affine_function_of_the_quality_is_perfect_and_a_constant_is_nothing(
 
 
 def test_coverage_counts_intervals_that_hold_the_truth() -> None:
-    result = score(study.ratings(np.array([[1.0, 2, 3], [3, 4, 5], [2, 2, 5]])), "mos")
+    result = score_ratings(study.ratings(np.array([[1.0, 2, 3], [3, 4, 5], [2, 2, 5]])), "mos")
     mean, high = study.column(result, "mos"), study.column(result, "ci_high")
     assert study.coverage(result, mean)[:2] == (1, 1)
     assert study.coverage(result, high + 0.01)[0] == 0
@@ -139,7 +140,7 @@ def test_coverage_counts_intervals_that_hold_the_truth() -> None:
 def test_excluded_raters_are_counted_by_what_they_are() -> None:
     panel = study.latent(study.qualities(60, 0), 15, np.random.default_rng(5))
     careless = np.arange(15) < 3
-    result = score(study.ratings(study.answers(panel, "likert", "random20", 3)), "correlation")
+    result = score_ratings(study.ratings(study.answers(panel, "likert", "random20", 3)), "correlation")
     excluded = np.array(result.raters["excluded"].to_pylist())
     found = study.measure(result, study.qualities(60, 0), study.column(result, "mos"), careless)
     assert found.found == excluded[:3].mean() == 1
@@ -201,7 +202,7 @@ def test_study_json_is_what_the_methods_do_today() -> None:
 
 
 def test_the_page_says_what_was_found() -> None:
-    assert page.written(PAGE, FOUND) == PAGE, "The study changed: run `python docs/study.py --page`."
+    assert page.written(PAGE, FOUND) == PAGE, "The study changed: run `python examples/study/study.py --page`."
 
 
 def test_a_wrong_figure_would_be_noticed() -> None:
@@ -214,7 +215,7 @@ def test_a_wrong_figure_would_be_noticed() -> None:
 
 
 def test_every_figure_of_the_results_says_where_it_is_from() -> None:
-    results = PAGE.partition("## How it was simulated")[0]
+    results = PAGE.partition("## The simulation")[0]
     prose = [line for line in results.splitlines() if line.count("|") < 3 or "<!-- =" in line]
     figures = re.findall(r"\d+\.\d+(?: %)?(?!<!--)(?![\d.]| %)", re.sub(page.QUOTED, "", "\n".join(prose)))
     assert figures == []
@@ -236,7 +237,7 @@ def test_what_the_page_says_of_many_figures_at_once_is_so() -> None:
 @pytest.mark.parametrize("name", PLOTS)
 def test_plots_can_stand_alone_in_the_light_and_in_the_dark(name: str, tiny: dict[str, Any]) -> None:
     found = json.loads(json.dumps(tiny))
-    drawn = page.standing_alone(page.svg(getattr(page, name)(found), f"study-{name}"), f"study-{name}")
+    drawn = page.standing_alone(page.figure_to_svg(getattr(page, name)(found), f"study-{name}"), f"study-{name}")
     published = (DOCS / "figures" / f"study-{name}.svg").read_text(encoding="utf-8")
     for picture in (drawn, published):
         assert ElementTree.fromstring(picture).get("id") == f"study-{name}"

@@ -1,4 +1,4 @@
-"""Speed of `mos.agreement` beside the packages `krippendorff` and `pingouin`, and at the size of the target study.
+"""Speed of `mos.reliability` beside the packages `krippendorff` and `pingouin`, and at the size of the target study.
 
     python tests/benchmarks/bench_agreement.py [--items 15287] [--memory-gb 6]
 
@@ -21,14 +21,14 @@ import krippendorff
 import numpy as np
 import pandas as pd
 import pingouin
+from bench_mos import RATERS, in_turns, peak_bytes, report, seconds, simulate
 
-from mos.agreement import alpha, table
-from mos.agreement.icc import complete_iccs
-from mos.agreement.opinions import opinions
-from mos.table import code
+from mos.reliability import krippendorff_alpha, report_agreement
+from mos.reliability.coefficient import average_opinions
+from mos.reliability.icc import estimate_complete_iccs
+from mos.table import validate_ratings
 
 sys.path.insert(0, str(Path(__file__).parent))
-from bench_mos import RATERS, in_turns, peak_bytes, report, seconds, simulate
 
 ARRAYS = 3  # of items x values x values float64 that krippendorff holds at once
 DECIMALS = 401
@@ -55,8 +55,8 @@ def alphas(dense: np.ndarray, level: str, name: str) -> None:
     def peer() -> None:
         theirs["alpha"] = krippendorff.alpha(reliability_data=dense.T, level_of_measurement=level)
 
-    found = in_turns(2, {"ours": (20, lambda: alpha(item, dense.ravel(), level)), "peer": (1, peer)})
-    apart = abs(alpha(item, dense.ravel(), level) - theirs["alpha"])
+    found = in_turns(2, {"ours": (20, lambda: krippendorff_alpha(item, dense.ravel(), level)), "peer": (1, peer)})
+    apart = abs(krippendorff_alpha(item, dense.ravel(), level) - theirs["alpha"])
     note = f"{len(dense)} items x {RATERS} raters, {len(np.unique(dense))} values; values differ by {apart:.1e}"
     report(f"alpha {level}, {name}", found["ours"], "krippendorff", found["peer"], note)
 
@@ -71,7 +71,7 @@ def iccs(items: int) -> None:
         pingouin.intraclass_corr(frame, targets="item", raters="rater", ratings="score")
 
     def ours() -> None:
-        complete_iccs(opinions(item, rater, dense.ravel()), 0.95)
+        estimate_complete_iccs(average_opinions(item, rater, dense.ravel()), 0.95)
 
     found = in_turns(2, {"ours": (10, ours), "peer": (1, peer)})
     report("six ICC with intervals", found["ours"], "pingouin", found["peer"], f"{items} items x {RATERS} raters")
@@ -97,11 +97,11 @@ def main() -> None:
         alphas(scores(options.items, 0), level, "grades 1 to 5")
     iccs(min(options.items, 2000))
 
-    ratings, problems = code(simulate(options.items), (1, 5))
+    ratings, problems = validate_ratings(simulate(options.items), (1, 5))
     if problems:
         raise SystemExit(f"the simulated table has {len(problems)} bad rows")
-    alone("alpha interval of all ratings", lambda: alpha(ratings.groups(), ratings.score), len(ratings))
-    alone("table of all coefficients and intervals", lambda: table(ratings), len(ratings))
+    alone("alpha interval of all ratings", lambda: krippendorff_alpha(ratings.groups(), ratings.score), len(ratings))
+    alone("table of all coefficients and intervals", lambda: report_agreement(ratings), len(ratings))
 
 
 if __name__ == "__main__":

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from bench_mos import in_turns, report, run_silently
 
-from mos.moments import Moments, moments
-from mos.screening.bt500 import screen
-from mos.screening.correlation import correlate
-from mos.screening.correlation import screen as screen_by_correlation
+from mos._kernels import Moments, group_moments
+from mos.methods.bt500_screening import screen_raters_by_kurtosis
+from mos.methods.correlation import correlate_with_means, screen_by_correlation
 
 RATERS = 15
 DIMENSIONS = 3
@@ -64,15 +63,17 @@ class Study:
 
 def bt500(study: Study) -> tuple[np.ndarray, Moments]:
     group, groups, rater, raters = study.keys()
-    rejected = screen(study.score, group, groups, rater, raters).raters.rejected
+    rejected = screen_raters_by_kurtosis(study.score, group, groups, rater, raters).raters.rejected
     kept = ~rejected[rater] if rejected.any() else None
-    return rejected, moments(study.score, group, groups, kept)
+    return rejected, group_moments(study.score, group, groups, kept)
 
 
 def correlation(study: Study) -> np.ndarray:
     group, groups, rater, raters = study.keys()
     panel = np.tile(np.arange(DIMENSIONS), study.pool)
-    return screen_by_correlation(correlate(study.score, group, groups, rater, raters), panel, DIMENSIONS).rejected
+    return screen_by_correlation(
+        correlate_with_means(study.score, group, groups, rater, raters), panel, DIMENSIONS
+    ).rejected
 
 
 def main() -> None:

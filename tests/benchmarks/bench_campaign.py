@@ -23,8 +23,10 @@ import orjson
 import watched
 
 from annotation import interfaces
-from annotation.studio import Server, Studio, ensure_user, start
-from annotation.studio.environment import find_program, server_environment
+from annotation.labelstudio.accounts import ensure_user
+from annotation.labelstudio.client import StudioClient
+from annotation.labelstudio.environment import build_server_environment, find_studio_program
+from annotation.labelstudio.server import StudioServer, start_studio_server
 
 HERE = Path(__file__).parent
 EDITFHF = Path(sys.executable).with_name("editfhf")
@@ -33,10 +35,13 @@ TWICE = """
 import sys, time
 from pathlib import Path
 from annotation import interfaces
-from annotation.campaign.exchange.sync import Sync
-from annotation.studio import Studio, find
-found = find(Path(sys.argv[2]))
-with Studio(found.url, found.api_key) as studio, Sync(studio, Path(sys.argv[1]), interfaces.load, found.pictures) as it:
+from annotation.campaign.sync.run_sync import CampaignSync
+from annotation.labelstudio.client import StudioClient; from annotation.labelstudio.server import find_studio_server
+found = find_studio_server(Path(sys.argv[2]))
+with (
+    StudioClient(found.url, found.api_key) as studio,
+    CampaignSync(studio, Path(sys.argv[1]), interfaces.render_label_config, found.images) as it,
+):
     it.run()
     begun = time.perf_counter()
     it.run()
@@ -62,7 +67,7 @@ class Bench:
     def __init__(self, folder: Path, pairs: int, listing: bool) -> None:
         self.folder, self.pairs, self.listing = folder, pairs, listing
         self.corpus, self.data = folder / "corpus", folder / "studio"
-        self.server: Server = start(self.data, corpus=self.corpus)
+        self.server: StudioServer = start_studio_server(self.data, corpus=self.corpus)
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +78,7 @@ class Bench:
     def restart(self) -> None:
         """A fresh process of the server: one that served much once keeps the memory."""
         self.server.stop()
-        self.server = start(self.data, corpus=self.corpus)
+        self.server = start_studio_server(self.data, corpus=self.corpus)
 
     @property
     def number(self) -> int:
@@ -81,9 +86,9 @@ class Bench:
         return int(orjson.loads((self.data / "server.json").read_bytes())["process"])
 
     def run(self) -> None:
-        (self.folder / "config.xml").write_text(interfaces.load("regional"))
+        (self.folder / "config.xml").write_text(interfaces.render_label_config("regional"))
         (self.folder / "tasks.json").write_bytes(orjson.dumps(campaign_corpus.plain_tasks(self.pairs)))
-        with Studio(self.server.url, self.server.api_key) as studio:
+        with StudioClient(self.server.url, self.server.api_key) as studio:
             emails = [f"{name}@example.org" for name in campaign_corpus.PEOPLE]
             users = [ensure_user(studio, email, "correct horse battery") for email in emails]
         tasks = f"{len(users) * self.pairs} tasks"
@@ -150,7 +155,7 @@ class Bench:
 
     def answer(self, users: list[int], plain: list[int]) -> None:
         """Everybody answers all of their tasks, in our projects and in the plain ones."""
-        with Studio(self.server.url, self.server.api_key) as studio:
+        with StudioClient(self.server.url, self.server.api_key) as studio:
             ours = [
                 next(
                     project.project_id
@@ -165,8 +170,8 @@ class Bench:
             campaign_corpus.write_answers(path, self.pairs, place)
             for project in (ours[place], plain[place]):
                 arguments += [str(project), str(user), str(path)]
-        program = find_program()
-        environment = server_environment(
+        program = find_studio_program()
+        environment = build_server_environment(
             os.environ, self.data, self.server.url, self.server.credentials, self.data / "served", None
         )
         command = [str(program.with_name("python")), str(HERE / "answer_tasks.py"), *arguments]

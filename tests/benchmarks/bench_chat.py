@@ -31,10 +31,10 @@ from PIL import Image
 from pydantic import SecretStr
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))  # for the server of the tests
 
-from editfhf.chat import Answer, Chat, Connection, Limits, Picture, Request  # noqa: E402
-from editfhf.chat.schema import name_of, strict_schema  # noqa: E402
+from editfhf.chat import Chat, ChatConnection, EncodedImage, Limits, ModelAnswer, ModelRequest  # noqa: E402
+from editfhf.chat.request import schema_name, strict_schema  # noqa: E402
 from tests.editfhf.chat.asking import PRICES, Flaws, question  # noqa: E402
 from tests.editfhf.chat.fault_server import KEY, MODEL, serving  # noqa: E402
 
@@ -54,31 +54,31 @@ def photo(seed: int, side: int = 512) -> bytes:
 PHOTOS = [photo(seed) for seed in range(16)]
 
 
-def requests(number: int, pictures: int, fresh: bool = False) -> Iterator[Request]:
+def requests(number: int, pictures: int, fresh: bool = False) -> Iterator[ModelRequest]:
     """Questions that were never asked before; `fresh` pictures are objects of their own, as from a corpus."""
-    shared = [Picture(data, "image/jpeg") for data in PHOTOS]
+    shared = [EncodedImage(data, "image/jpeg") for data in PHOTOS]
     for _ in range(number):
         place = next(NUMBERS)
         chosen = [(place + offset) % len(PHOTOS) for offset in range(pictures)]
-        seen = [Picture(PHOTOS[one], "image/jpeg") if fresh else shared[one] for one in chosen]
+        seen = [EncodedImage(PHOTOS[one], "image/jpeg") if fresh else shared[one] for one in chosen]
         yield question(place, parts=(f"Pair {os.getpid()}-{place}.", *seen))
 
 
-async def ours(url: str, asked: Iterator[Request], concurrency: int) -> None:
+async def ours(url: str, asked: Iterator[ModelRequest], concurrency: int) -> None:
     """Every request through our client, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        connection = Connection(url, SecretStr(KEY))
+        connection = ChatConnection(url, SecretStr(KEY))
         async with Chat(connection, Path(folder), Limits(), concurrency=concurrency, prices=PRICES) as chat:
             async for request, outcome in chat.ask_all(asked):
-                if not isinstance(outcome, Answer):
+                if not isinstance(outcome, ModelAnswer):
                     raise SystemExit(f"{request.name} got {outcome}")
 
 
-async def bare(url: str, asked: Iterator[Request], concurrency: int) -> None:
+async def bare(url: str, asked: Iterator[ModelRequest], concurrency: int) -> None:
     """The same through the package, parsed with pydantic; workers share one iterator."""
     from openai import AsyncOpenAI
 
-    schema = {"name": name_of(Flaws), "schema": strict_schema(Flaws), "strict": True}
+    schema = {"name": schema_name(Flaws), "schema": strict_schema(Flaws), "strict": True}
     wanted: Any = {"type": "json_schema", "json_schema": schema}
 
     async with AsyncOpenAI(base_url=url, api_key=KEY, max_retries=0) as client:

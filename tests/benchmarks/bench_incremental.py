@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from bench_mos import DIMENSIONS, RATERS, in_turns, report, simulate
 
-from mos.incremental import State, load, save
-from mos.methods import METHODS, method, score
-from mos.table import code, read_columns
+from mos.methods import METHODS, find_method, score_ratings
+from mos.study_file import StoredStudy, open_study, save_study
+from mos.table import read_ratings_table, validate_ratings
 
 BATCHES = (100, 1_000, 10_000)
 
@@ -40,14 +40,14 @@ def with_pool(table: pa.Table, items: int, pool: int) -> pa.Table:
     return table.set_column(1, "rater", names)
 
 
-def works(table: pa.Table, state: State, folder: Path) -> dict[str, tuple[int, Callable[[], Any]]]:
+def works(table: pa.Table, state: StoredStudy, folder: Path) -> dict[str, tuple[int, Callable[[], Any]]]:
     """What is measured, by name; the table is in random order."""
     by, csv, saved = state.options, folder / "ratings.csv", folder / "state.parquet"
     pacsv.write_csv(table, csv)
-    save(state, saved)
+    save_study(state, saved)
     found: dict[str, tuple[int, Callable[[], Any]]] = {
-        "full from CSV": (1, lambda: score(code(read_columns(csv)[0], (1, 5))[0], by)),
-        "full from the table": (1, lambda: score(code(table, (1, 5))[0], by)),
+        "full from CSV": (1, lambda: score_ratings(validate_ratings(read_ratings_table(csv)[0], (1, 5))[0], by)),
+        "full from the table": (1, lambda: score_ratings(validate_ratings(table, (1, 5))[0], by)),
     }
     for size in BATCHES:
         batch = table.slice(0, size)
@@ -61,18 +61,18 @@ def works(table: pa.Table, state: State, folder: Path) -> dict[str, tuple[int, C
         }
     return found | {
         "result": (2, state.result),
-        "add all to an empty state": (1, lambda: State.empty(by, (1, 5)).add(table)),
-        "save": (1, lambda: save(state, saved)),
-        "load": (1, lambda: load(saved)),
+        "add all to an empty state": (1, lambda: StoredStudy.empty(by, (1, 5)).add(table)),
+        "save": (1, lambda: save_study(state, saved)),
+        "load": (1, lambda: open_study(saved)),
         "load, add 100, result, save": (1, lambda: whole_turn(saved, folder / "next.parquet", table.slice(0, 100))),
     }
 
 
 def whole_turn(saved: Path, to: Path, batch: pa.Table) -> None:
     """What a program does that is started for every batch."""
-    state, _ = load(saved).add(batch, "replace")
+    state, _ = open_study(saved).add(batch, "replace")
     state.result()
-    save(state, to)
+    save_study(state, to)
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     table = with_pool(simulate(given.items), given.items, given.pool)
-    state, problems = State.empty(method(given.method).options.checked({}), (1, 5)).add(table)
+    state, problems = StoredStudy.empty(find_method(given.method).options.from_mapping({}), (1, 5)).add(table)
     if problems or len(state) != given.items * RATERS * len(DIMENSIONS):
         raise SystemExit(f"the simulated table has {len(problems)} bad rows")
     with tempfile.TemporaryDirectory() as folder:

@@ -32,8 +32,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from mos.methods import score
-from mos.table import code, read_columns
+from mos.methods import score_ratings
+from mos.table import read_ratings_table, validate_ratings
 
 RATERS = 15
 DIMENSIONS = ("perceptual_quality", "instruction_following", "visual_consistency")
@@ -125,7 +125,7 @@ def csv_seconds(table: pa.Table) -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings.csv"
         pacsv.write_csv(table, path)
-        return in_turns(5, {"ours": (1, lambda: read_columns(path)), "peer": (1, lambda: pacsv.read_csv(path))})
+        return in_turns(5, {"ours": (1, lambda: read_ratings_table(path)), "peer": (1, lambda: pacsv.read_csv(path))})
 
 
 def peak_bytes(work: Callable[[], Any]) -> int:
@@ -143,9 +143,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=15_287)
     table = simulate(parser.parse_args().items)
-    used = peak_bytes(lambda: score(code(table, (1, 5))[0]))
+    used = peak_bytes(lambda: score_ratings(validate_ratings(table, (1, 5))[0]))
 
-    ratings, problems = code(table, (1, 5))
+    ratings, problems = validate_ratings(table, (1, 5))
     if problems:
         raise SystemExit(f"the simulated table has {len(problems)} bad rows")
     size = f"{len(ratings)} ratings, peak {used / 1e6:.0f} MB"
@@ -155,15 +155,15 @@ def main() -> None:
 
     frame = table.to_pandas().assign(score=lambda f: f["score"].astype(float))
     coded = frame.assign(**{name: frame[name].astype("category").cat.codes for name in ("item", "rater", "dimension")})
-    in_order = code(table.take(pa.array(ratings.index)), (1, 5))[0]
+    in_order = validate_ratings(table.take(pa.array(ratings.index)), (1, 5))[0]
     dense = in_order.score.reshape(len(ratings.items), len(DIMENSIONS), RATERS)
     models = cycle([sureal_model(dense[:, number]) for number in range(len(DIMENSIONS))])
     found = in_turns(
         len(DIMENSIONS),
         {
             "sureal": (1, lambda: run_silently(next(models))),
-            "text": (8, lambda: score(code(table, (1, 5))[0])),
-            "codes": (8, lambda: score(replace(ratings))),  # its groups and keys not made yet
+            "text": (8, lambda: score_ratings(validate_ratings(table, (1, 5))[0])),
+            "codes": (8, lambda: score_ratings(replace(ratings))),  # its groups and keys not made yet
             "pandas text": (1, lambda: pandas_paper(frame)),
             "pandas codes": (1, lambda: pandas_paper(coded)),
         },

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mos.methods.projection import Projection, project, project_each
+from mos.methods.p910 import AlternatingProjection, project_dimension, project_each_dimension
 
 RATERS_PER_ITEM = 15
 DIMENSIONS = 3
@@ -80,7 +80,7 @@ def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def difference(ours: Projection, theirs: dict[str, Any]) -> float:
+def difference(ours: AlternatingProjection, theirs: dict[str, Any]) -> float:
     """Largest difference of a quality; raises where the numbers of steps differ."""
     if ours.iterations != theirs["num_iter"]:
         raise SystemExit(f"we took {ours.iterations} steps and sureal {theirs['num_iter']}")
@@ -95,7 +95,7 @@ def measure(items: int, pool: int) -> dict[str, Any]:
         model = sureal_model(table, number, pool)
         spent, result = seconds(lambda model=model: run_silently(model))
         theirs.append(DIMENSIONS * spent)
-        runs = [seconds(lambda: project_each(*table, sizes)) for _ in range(8)]
+        runs = [seconds(lambda: project_each_dimension(*table, sizes)) for _ in range(8)]
         ours += [run[0] for run in runs]
         apart = max(apart, difference(runs[0][1][number], result))
         steps.append(result["num_iter"])
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--pools", type=int, nargs="+", default=[15, 300])
     given = parser.parse_args()
     small = simulate(50, 20)
-    project(small.score, small.item, small.rater, 50, 20)  # imports what it needs
+    project_dimension(small.score, small.item, small.rater, 50, 20)  # imports what it needs
     for pool in given.pools:
         row = measure(given.items, pool)
         rounded = {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in row.items()}

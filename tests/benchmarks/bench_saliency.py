@@ -5,6 +5,7 @@ Run `python tests/benchmarks/bench_saliency.py`; one JSON object a line, seconds
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import sys
@@ -45,7 +46,7 @@ def theirs(disks: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def seconds(call: Callable[[], object], runs: int) -> float:
+def measure_seconds(call: Callable[[], object], runs: int) -> float:
     """The median over `runs`, after one call to warm up."""
     call()
     times = []
@@ -58,10 +59,11 @@ def seconds(call: Callable[[], object], runs: int) -> float:
 
 def main() -> None:
     """Print one line per layout of disks."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for name, disks in layouts().items():
-        ours = seconds(lambda disks=disks: saliency.png(disks, HEIGHT, WIDTH), 40)  # type: ignore[misc]
-        peer = seconds(lambda disks=disks: theirs(disks), 15)  # type: ignore[misc]
-        size, peer_size = len(saliency.png(disks, HEIGHT, WIDTH)[0]), len(theirs(disks))
+        ours = measure_seconds(lambda disks=disks: saliency.render_saliency_png(disks, HEIGHT, WIDTH), 40)  # type: ignore[misc]
+        peer = measure_seconds(lambda disks=disks: theirs(disks), 15)  # type: ignore[misc]
+        size, peer_size = len(saliency.render_saliency_png(disks, HEIGHT, WIDTH)[0]), len(theirs(disks))
         row = {
             "name": f"saliency map {HEIGHT}x{WIDTH}, {len(disks)} disks, {name}",
             "ours_s": round(ours, 6),

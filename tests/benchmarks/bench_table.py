@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from bench_mos import RATERS, in_turns, peak_bytes, report, simulate
 
-from mos.table import code, read_columns
+from mos.table import read_ratings_table, validate_ratings
 
 POOL = 300
 
@@ -57,11 +57,11 @@ def main() -> None:
         for style in ("needed", "none"):
             path = Path(folder) / "ratings.csv"
             pacsv.write_csv(table, path, pacsv.WriteOptions(quoting_style=style))
-            used = peak_bytes(lambda path=path: read_columns(path))
+            used = peak_bytes(lambda path=path: read_ratings_table(path))
             found = in_turns(
                 options.rounds,
                 {
-                    "ours": (1, lambda path=path: read_columns(path)),
+                    "ours": (1, lambda path=path: read_ratings_table(path)),
                     "peer": (1, lambda path=path: pacsv.read_csv(path)),
                 },
             )
@@ -71,13 +71,13 @@ def main() -> None:
 
     for name, rated in (("pool of 15", table), (f"pool of {POOL}", from_pool(table, options.items))):
         frame = rated.to_pandas()
-        if len(code(rated, (1, 5))[0]) != len(pandas_codes(frame)):
+        if len(validate_ratings(rated, (1, 5))[0]) != len(pandas_codes(frame)):
             raise SystemExit("pandas and mos count different ratings")
-        used = peak_bytes(lambda rated=rated: code(rated, (1, 5)))
+        used = peak_bytes(lambda rated=rated: validate_ratings(rated, (1, 5)))
         found = in_turns(
             options.rounds,
             {
-                "ours": (1, lambda rated=rated: code(rated, (1, 5))),
+                "ours": (1, lambda rated=rated: validate_ratings(rated, (1, 5))),
                 "peer": (1, lambda frame=frame: pandas_codes(frame)),
             },
         )

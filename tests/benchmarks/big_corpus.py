@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import orjson
 
-from annotation import predictions
+from annotation.labelstudio.results import build_annotation_json, build_task_json, regional_results
 from annotation.records import DIMENSIONS, Box, Disk, Kind, Mark
 
 AT = "2026-01-01T00:00:00.000000Z"
@@ -35,7 +35,7 @@ def make(root: Path, pairs: int, size: int, raters: int = 15, seed: int = 0) -> 
         truth = _flaws(generator, size)
         for slot, tasks in enumerate(slots):
             marks = [_moved(mark, slot - 1.0, size) for mark in truth]
-            tasks.append(_task(number, row, {slot + 1: predictions.regional_results(marks, size, size)}))
+            tasks.append(_task(number, row, {slot + 1: regional_results(marks, size, size)}))
         quality = generator.uniform(1.5, 4.5)
         given = np.clip(quality + generator.normal(0, 0.5, (raters, len(DIMENSIONS))), 1, 5).round(2)
         ratings += [
@@ -95,10 +95,10 @@ def _moved(mark: Mark, by: float, size: int) -> Mark:
 
 def _task(number: int, row: dict[str, Any], results: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
     annotations = [
-        predictions.annotation(10 * number + who, number, who, who, result, AT, 60.0) for who, result in results.items()
+        build_annotation_json(10 * number + who, number, who, who, result, AT, 60.0) for who, result in results.items()
     ]
     data = {"pair_id": row["pair_id"], "instruction": row["instruction"]}
-    return predictions.task(number, 1, data, annotations, AT)
+    return build_task_json(number, 1, data, annotations, AT)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 from PIL import Image
 
-from annotation import predictions
+from annotation.labelstudio.results import regional_results
 from annotation.records import Box, Disk, Kind, Mark
 
 REGIONS = 8
@@ -47,7 +47,7 @@ def write_answers(path: Path, pairs: int, person: int) -> None:
     """What one annotator draws on every pair, a line each: pair_id, result."""
     with path.open("wb") as stream:
         for number in range(pairs):
-            result = predictions.regional_results(_marks(number, person), *SIZE)
+            result = regional_results(_marks(number, person), *SIZE)
             stream.write(orjson.dumps({"pair_id": pair(number)["pair_id"], "result": result}) + b"\n")
 
 

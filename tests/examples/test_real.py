@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,16 +9,21 @@ from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
-from annotation import export, images
-from annotation.consensus import ConsensusOptions, resolve
+from annotation import images
+from annotation.consensus import resolve_regions
 from annotation.corpus import Corpus
-from annotation.flaws import flaw_types
+from annotation.labelstudio.read_export import read_export_tasks
+from annotation.labelstudio.read_marks import read_regional_annotations
+from annotation.labelstudio.read_ratings import read_export_ratings
+from annotation.labelstudio.read_rationales import read_rationales
+from annotation.labelstudio.submissions import read_pair_id
 from annotation.records import (
     DIMENSIONS,
     Box,
     Flag,
     Mark,
     Pair,
+    PairSubmissions,
     Place,
     Rating,
     Rationale,
@@ -27,9 +31,10 @@ from annotation.records import (
     RegionalAnnotation,
     Rejection,
 )
+from annotation.rules import AnnotationRules
+from annotation.taxonomy import list_flaw_types
 
 ROOT = Path(__file__).parents[2] / "examples" / "real"
-SHARED_PAIRS = Path(__file__).parents[2] / "../shared/data/pairs"
 MAX_BYTES = 12_000_000
 PASSES = {"1", "2", "3"}
 
@@ -67,13 +72,16 @@ def real() -> Everything:
         return _by_pair(_tasks(files[content], rejections), parse)
 
     report = rejections.append
-    annotations = read("regions", lambda task, place, name: export.regional(task, place, sizes[name], report))
-    rationales = read("rationales", lambda task, place, name: export.rationales(task, place, sizes[name], report))
-    ratings = read("ratings", lambda task, place, name: export.ratings(task, place, report)[0])
-    flags = read("ratings", lambda task, place, name: export.ratings(task, place, report)[1])
+    annotations = read("regions", lambda task, place, name: read_regional_annotations(task, place, sizes[name], report))
+    rationales = read("rationales", lambda task, place, name: read_rationales(task, place, sizes[name], report))
+    ratings = read("ratings", lambda task, place, name: read_export_ratings(task, place, report)[0])
+    flags = read("ratings", lambda task, place, name: read_export_ratings(task, place, report)[1])
     regions = {
-        name: resolve(
-            name, annotations[name], [], rationales[name], flags[name], ConsensusOptions(), rejections.append
+        name: resolve_regions(
+            name,
+            PairSubmissions(annotations[name], [], rationales[name], flags[name]),
+            AnnotationRules(),
+            rejections.append,
         ).regions
         for name in pairs
     }
@@ -82,7 +90,7 @@ def real() -> Everything:
 
 def _tasks(files: list[str], rejections: list[Rejection]) -> Iterator[tuple[Place, dict[str, Any]]]:
     for file in files:
-        for row, task in export.read_tasks(ROOT / file, file, rejections.append):
+        for row, task in read_export_tasks(ROOT / file, file, rejections.append):
             yield Place(file, row), task
 
 
@@ -91,7 +99,7 @@ def _by_pair(
 ) -> dict[str, list[Said]]:
     found: dict[str, list[Said]] = defaultdict(list)
     for place, task in tasks:
-        name = export.pair_id_of(task)
+        name = read_pair_id(task)
         assert name is not None
         found[name] += parse(task, place, name)
     return found
@@ -102,7 +110,7 @@ def _marks(real: Everything) -> Iterator[tuple[str, Mark]]:
 
 
 def _size(root: Path, name: str) -> tuple[int, int]:
-    info = images.check(images.read(root, name))
+    info = images.verify_image(images.read_image_bytes(root, name))
     return info.width, info.height
 
 
@@ -116,8 +124,8 @@ def test_every_image_decodes_whole(real: Everything) -> None:
     assert len(real.pairs) >= 24
     formats = set()
     for pair in real.pairs.values():
-        images.check(images.read(ROOT, pair.source))
-        formats.add(images.check(images.read(ROOT, pair.edited)).format)
+        images.verify_image(images.read_image_bytes(ROOT, pair.source))
+        formats.add(images.verify_image(images.read_image_bytes(ROOT, pair.edited)).format)
     assert formats == {"PNG", "JPEG"}
 
 
@@ -140,7 +148,7 @@ def test_three_passes_annotated_every_pair(real: Everything) -> None:
 def test_every_mark_is_inside_the_picture_and_typed(real: Everything) -> None:
     for name, mark in _marks(real):
         assert _inside(mark.box, real.sizes[name]), (name, mark.mark_id)
-        assert mark.flaw_type in flaw_types(mark.kind), (name, mark.mark_id)
+        assert mark.flaw_type in list_flaw_types(mark.kind), (name, mark.mark_id)
         assert 1 <= len(mark.disks) <= 5, (name, mark.mark_id)
         assert mark.severity is not None
 
@@ -159,7 +167,7 @@ def test_accepted_regions_have_a_final_rationale_of_their_own(real: Everything) 
     assert len(set(texts)) == len(texts)
     assert all(20 <= len(text.split()) <= 45 for text in texts)
     for name, region in regions:
-        assert region.flaw_type in flaw_types(region.kind)
+        assert region.flaw_type in list_flaw_types(region.kind)
         assert _inside(region.box, real.sizes[name])
 
 
@@ -198,16 +206,3 @@ def _inside(box: Box, size: tuple[int, int]) -> bool:
     return (
         -slack <= box.x0 < box.x1 <= size[0] + slack and -slack <= box.y0 < box.y1 <= size[1] + slack and box.area > 0
     )
-
-
-@pytest.mark.skipif(not SHARED_PAIRS.is_dir(), reason="the wider collection of pairs is not here")
-def test_the_whole_collection_of_pairs_reads_without_rejection(tmp_path: Path) -> None:
-    shutil.copy(SHARED_PAIRS / "pairs.jsonl", tmp_path)
-    (tmp_path / "corpus.yaml").write_text("name: pairs\n")
-    rejections: list[Rejection] = []
-    pairs = list(Corpus.open(tmp_path).pairs(rejections.append))
-    assert len(pairs) == 67
-    assert rejections == []
-    for name in sorted({name for pair in pairs for name in (pair.source, pair.edited)}):
-        width, height = _size(SHARED_PAIRS, name)
-        assert min(width, height) > 0

@@ -1,4 +1,4 @@
-"""The pictures of flaw types that annotators are shown: `python docs/guideline_pictures.py` draws them again.
+"""The pictures of flaw types that annotators are shown: `python tests/docs/guideline_images.py` draws them again.
 
 Each is a small drawing of our own, before and after; what is wrong is in a box.  They are made of the things that
 `editfhf simulate` draws, without photos, and written to annotation/interfaces/guidelines/FLAW_TYPE.png.
@@ -13,23 +13,38 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from annotation.interfaces.keys import COLOURS
+from annotation.interfaces.guidance import KIND_COLOURS
 from annotation.records import Box
-from editfhf.simulate.canvas import Image, blend, blurred, clipped, ellipse, patch, rectangle
-from editfhf.simulate.flaws import marks, structure, surface
-from editfhf.simulate.lettering import lettering
-from editfhf.simulate.scene import Prop, painted
+from annotation.simulate.flaws.painters import (
+    paint_colour_cast,
+    paint_garbled_label,
+    paint_watermark,
+    paste_shifted_piece,
+    tile_texture,
+    warp_structure,
+)
+from annotation.simulate.pixels import (
+    RgbImage,
+    blend_images,
+    blur_image,
+    box_view,
+    clip_pixels,
+    ellipse_mask,
+    rectangle_mask,
+)
+from annotation.simulate.scene import Prop, image_with_prop
+from annotation.simulate.sprites import render_lettering
 
-FOLDER = Path(__file__).parents[1] / "annotation/interfaces/guidelines"
+FOLDER = Path(__file__).parents[2] / "annotation/interfaces/guidelines"
 WIDTH, HEIGHT, SHRINK = 320, 240, 2
 FIGURE = Prop("toy figure", "red", 128, 52, 170)
 MUG = Prop("mug", "orange", 24, 132, 84)
 BALLOON = Prop("balloon", "purple", 30, 8, 80)
 
-Drawing = tuple[Image, Image, Box]
+Drawing = tuple[RgbImage, RgbImage, Box]
 
 
-def room(*props: Prop) -> Image:
+def room(*props: Prop) -> RgbImage:
     """A wall with a window, a floor, and things from back to front."""
     canvas = Pillow.new("RGB", (WIDTH, HEIGHT), (232, 224, 208))
     draw = ImageDraw.Draw(canvas)
@@ -40,7 +55,7 @@ def room(*props: Prop) -> Image:
     draw.line((160, 16, 160, 96), fill=(250, 250, 246), width=4)
     image = np.array(canvas)
     for prop in props:
-        image = painted(image, prop)
+        image = image_with_prop(image, prop)
     return image
 
 
@@ -48,16 +63,16 @@ def moved(prop: Prop, **changes: object) -> Prop:
     return Prop(**({name: getattr(prop, name) for name in Prop.__slots__} | changes))
 
 
-def lettered(text: str) -> Image:
+def lettered(text: str) -> RgbImage:
     image = room(FIGURE)
     place = Box(16, 108, 124, 150)
-    plate = patch(image, place)
-    ink = lettering(text, plate.shape[1], plate.shape[0])[..., None] / 255
-    plate[:] = clipped(np.array((244, 240, 226)) * (1 - ink) + np.array((30, 40, 70)) * ink)
+    plate = box_view(image, place)
+    ink = render_lettering(text, plate.shape[1], plate.shape[0])[..., None] / 255
+    plate[:] = clip_pixels(np.array((244, 240, 226)) * (1 - ink) + np.array((30, 40, 70)) * ink)
     return image
 
 
-def stranger(image: Image) -> Image:
+def stranger(image: RgbImage) -> RgbImage:
     """Another hair, a beard and dark glasses for the figure."""
     canvas = Pillow.fromarray(image)
     draw = ImageDraw.Draw(canvas)
@@ -74,25 +89,27 @@ def artifacts(rng: np.random.Generator) -> dict[str, Drawing]:
     """Before, after and the box of what is wrong, for each type of artifact."""
     plain, both = room(FIGURE), room(MUG, FIGURE)
     around = Box(166, 50, 262, 222)
-    ghost = blend(both, np.roll(both, 36, axis=1), rectangle(HEIGHT, WIDTH, Box(56, 128, 150, 222), 4) * 0.75)
-    shadow = blend(both, clipped(both * 0.3), ellipse(HEIGHT, WIDTH, Box(120, 206, 216, 232), 0.4))
-    wallpaper = surface.tiled(plain, Box(0, 178, WIDTH, HEIGHT), rng, 1.0)
+    ghost = blend_images(
+        both, np.roll(both, 36, axis=1), rectangle_mask(HEIGHT, WIDTH, Box(56, 128, 150, 222), 4) * 0.75
+    )
+    shadow = blend_images(both, clip_pixels(both * 0.3), ellipse_mask(HEIGHT, WIDTH, Box(120, 206, 216, 232), 0.4))
+    wallpaper = tile_texture(plain, Box(0, 178, WIDTH, HEIGHT), rng, 1.0)
     sign, floor = Box(16, 108, 124, 150), Box(0, 178, 319, 239)
     return {
         "hand_foot": (plain, room(moved(FIGURE, defect="hand_foot")), Box(242, 66, 310, 132)),
         "face": (plain, room(moved(FIGURE, defect="face")), Box(178, 52, 248, 120)),
         "body": (plain, room(moved(FIGURE, defect="body")), Box(130, 108, 300, 226)),
-        "object_structure": (both, structure.warped(both, Box(14, 124, 118, 224), rng, 1.0), Box(14, 124, 118, 224)),
+        "object_structure": (both, warp_structure(both, Box(14, 124, 118, 224), rng, 1.0), Box(14, 124, 118, 224)),
         "duplication": (both, ghost, Box(20, 128, 152, 222)),
-        "blending": (both, structure.pasted(both, around, rng, 1.0), around),
+        "blending": (both, paste_shifted_piece(both, around, rng, 1.0), around),
         "physics_placement": (both, room(FIGURE, moved(MUG, y=24)), Box(20, 20, 112, 136)),
         "scale_perspective": (both, room(moved(MUG, x=0, y=64, side=168), FIGURE), Box(2, 62, 168, 232)),
         "light_shadow": (both, shadow, Box(114, 202, 222, 234)),
         "texture": (plain, wallpaper, floor),
-        "color": (both, surface.cast(both, Box(120, 44, 318, 234), rng, 1.0), Box(120, 44, 318, 234)),
-        "blur_noise": (both, blend(both, blurred(both, 6), ellipse(HEIGHT, WIDTH, around, 0.3)), around),
-        "garbled_text": (lettered("CAFE"), marks.garbled(lettered("CAFE"), sign, rng, 1.0), sign),
-        "foreign_mark": (both, marks.watermark(both, Box(20, 176, 300, 226), rng, 1.0), Box(20, 176, 300, 226)),
+        "color": (both, paint_colour_cast(both, Box(120, 44, 318, 234), rng, 1.0), Box(120, 44, 318, 234)),
+        "blur_noise": (both, blend_images(both, blur_image(both, 6), ellipse_mask(HEIGHT, WIDTH, around, 0.3)), around),
+        "garbled_text": (lettered("CAFE"), paint_garbled_label(lettered("CAFE"), sign, rng, 1.0), sign),
+        "foreign_mark": (both, paint_watermark(both, Box(20, 176, 300, 226), rng, 1.0), Box(20, 176, 300, 226)),
     }
 
 
@@ -102,7 +119,9 @@ def failures() -> dict[str, Drawing]:
     gift = moved(MUG, kind="gift box", colour="yellow", x=2, y=62, side=76)
     shelf = room(gift, MUG, FIGURE)
     blue = moved(MUG, colour="blue")
-    drift = blurred(np.ascontiguousarray(clipped(room(blue, FIGURE) * np.array((1.15, 0.85, 0.6)))[12:228, 16:304]), 1)
+    drift = blur_image(
+        np.ascontiguousarray(clip_pixels(room(blue, FIGURE) * np.array((1.15, 0.85, 0.6)))[12:228, 16:304]), 1
+    )
     return {
         "not_executed": (both, both, mug),
         "partial": (shelf, room(gift, FIGURE), Box(0, 56, 82, 142)),
@@ -141,7 +160,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for kind, drawings in draw.items():
         for name, drawing in drawings().items():
-            sheet(drawing, COLOURS[kind]).save(FOLDER / f"{name}.png", optimize=True)
+            sheet(drawing, KIND_COLOURS[kind]).save(FOLDER / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

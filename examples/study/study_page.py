@@ -1,4 +1,4 @@
-"""What docs/study.py found, as plots and as the tables and figures within docs/methods.md.
+"""What examples/study/study.py found, as plots and as the tables and figures within docs/methods.md.
 
 A table lies between `<!-- name -->` and `<!-- /name -->`.  A figure in the text is followed by the place in study.json
 that it comes from, `<!-- =complete.likert.15.none.paper.coverage -->`, and keeps its number of decimals.
@@ -12,16 +12,29 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from editfhf.card import table
-from mos.plots.style import AMBER, BLUE, GREEN, INK, PURPLE, SKY, SOFT, VERMILION, look, sheet
-from mos.plots.svg import svg
+from editfhf.card.page import format_markdown_table
+from mos.plots.style import (
+    AMBER,
+    BLUE,
+    GREEN,
+    PLOT_INK,
+    PLOT_SOFT,
+    PURPLE,
+    SKY,
+    VERMILION,
+    create_figure,
+    use_plot_style,
+)
+from mos.plots.svg import figure_to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PAGE = Path(__file__).with_name("methods.md")
-PLOTS = Path(__file__).with_name("figures")
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "methods.md"
+PLOTS = DOCS / "figures"
 QUOTED = re.compile(r"(\d+(?:\.(\d+))?)( %)?<!-- =([\w.]+) -->")
 
 SIZES = ("3", "5", "15", "30")
@@ -29,7 +42,7 @@ SHARES = (0, 10, 20, 30)
 # Colour and marker of every method; the plain mean, which the others are held against, is dashed.
 LOOKS = {
     "paper": (VERMILION, "o"),
-    "mos": (INK, ""),
+    "mos": (PLOT_INK, ""),
     "zscore": (AMBER, "v"),
     "bt500": (BLUE, "s"),
     "correlation": (SKY, "D"),
@@ -87,7 +100,7 @@ def write(found: Figures) -> None:
     """Draw the plots and bring the page up to date."""
     PLOTS.mkdir(exist_ok=True)
     for name, draw in {"coverage": coverage, "screening": screening, "recovery": recovery}.items():
-        picture = standing_alone(svg(draw(found), f"study-{name}"), f"study-{name}")
+        picture = standing_alone(figure_to_svg(draw(found), f"study-{name}"), f"study-{name}")
         (PLOTS / f"study-{name}.svg").write_text(picture + "\n", encoding="utf-8")
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
 
@@ -166,7 +179,7 @@ def _methods(cells: Figures) -> str:
             for key, of, form in shown
         ]
         rows.append((f"`{name}`", *cell))
-    return table(head, rows)
+    return format_markdown_table(head, rows)
 
 
 def _worlds(complete: Figures) -> str:
@@ -183,7 +196,7 @@ def _worlds(complete: Figures) -> str:
         ]
         rows.append((f"`{name}`", *cells))
     head = [f"{world}: {WHAT[key]}, {AT[careless]}" for key, careless, _ in shown for world in ("Likert", "sliders")]
-    return table(("method", *head), rows)
+    return format_markdown_table(("method", *head), rows)
 
 
 def _bootstrap(cells: Figures) -> str:
@@ -201,7 +214,9 @@ def _bootstrap(cells: Figures) -> str:
         for careless in AT
         for cell in [cells[size][careless][name]]
     ]
-    return table(("method", "raters", "careless", "t covers", "bootstrap covers", "width, bootstrap / t"), rows)
+    return format_markdown_table(
+        ("method", "raters", "careless", "t covers", "bootstrap covers", "width, bootstrap / t"), rows
+    )
 
 
 def _variants(found: Figures) -> str:
@@ -222,7 +237,7 @@ def _variants(found: Figures) -> str:
         cells = found["complete"]["likert"] if name in LOOKS else found["variants"]
         rows.append((title, *(form(cells[size][careless][name][key]) for size, careless, key, form in shown)))
     head = [f"n={size}: {WHAT[key]}, {AT[careless]}" for size, careless, key, _ in shown]
-    return table(("method", *head), rows)
+    return format_markdown_table(("method", *head), rows)
 
 
 def _items(found: Figures) -> str:
@@ -237,7 +252,7 @@ def _items(found: Figures) -> str:
                 errors = (ratio(of[name]["rmse_ratio"]) for name in methods)
                 rows.append((items, size, share, *errors, *(percent(of[name]["coverage"]) for name in ("mos", "p910"))))
     head = (*(f"`{name}`: error" for name in methods), "`mos` covers", "`p910` covers")
-    return table(("items", "raters", "careless", *head), rows)
+    return format_markdown_table(("items", "raters", "careless", *head), rows)
 
 
 def _pools(cells: Figures) -> str:
@@ -246,10 +261,10 @@ def _pools(cells: Figures) -> str:
         for design, title in POOLS.items()
         for careless, share in AT.items()
     ]
-    return table(("SRCC with the known quality", "careless", *(f"`{name}`" for name in LOOKS)), rows)
+    return format_markdown_table(("SRCC with the known quality", "careless", *(f"`{name}`" for name in LOOKS)), rows)
 
 
-@look()
+@use_plot_style()
 def coverage(found: Figures) -> Figure:
     """Share of the intervals that hold the method's own truth: as they are, and but for one shift of all scores."""
     reading = (
@@ -261,7 +276,7 @@ def coverage(found: Figures) -> Figure:
     for row, key in enumerate(("coverage", "coverage_shift")):
         for axes, size in zip(panels[row], SIZES, strict=True):
             cells = found["complete"]["likert"][size]
-            axes.axhline(95, color=SOFT, linewidth=0.9)
+            axes.axhline(95, color=PLOT_SOFT, linewidth=0.9)
             for name in LOOKS:
                 _line(axes, name, [100 * cells[_cell("random", share)][name][key] for share in SHARES])
         panels[row][0].set_ylabel(("score itself, %", "shift allowed, %")[row])
@@ -269,7 +284,7 @@ def coverage(found: Figures) -> Figure:
     return figure
 
 
-@look()
+@use_plot_style()
 def screening(found: Figures) -> Figure:
     """Who is excluded: of the careful raters, and of the careless ones."""
     reading = (
@@ -295,7 +310,7 @@ def screening(found: Figures) -> Figure:
     return figure
 
 
-@look()
+@use_plot_style()
 def recovery(found: Figures) -> Figure:
     """Error against the known quality, as a share of that of the plain mean."""
     reading = (
@@ -320,7 +335,7 @@ def _cell(kind: str, share: int) -> str:
 
 def _panels(title: str, reading: str, height: float) -> tuple[Figure, list[list[Axes]]]:
     """Two rows of panels, one column for each number of raters; a row shares its axis."""
-    figure = sheet(title, reading, height)
+    figure = create_figure(title, reading, height)
     panels = figure.subplots(2, len(SIZES), sharex=True, sharey="row").tolist()
     for axes, size in zip(panels[0], SIZES, strict=True):
         axes.set_title(f"{size} raters")

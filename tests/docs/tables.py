@@ -1,4 +1,4 @@
-"""The tables of docs/dataset.md that the code decides: `python docs/tables.py` writes them, a test compares them.
+"""The tables of docs/dataset.md that the code decides: `python tests/docs/tables.py` writes them, a test compares them.
 
 A table lies between `<!-- name -->` and `<!-- /name -->`.
 """
@@ -12,27 +12,30 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from editfhf.build.options import BuildOptions
-from editfhf.build.scoring import CONFIDENCE, SCORING
-from editfhf.card import descriptions, table
-from editfhf.features import CONFIGS, Feature, columns
+from editfhf.builder.options import DATASET_CONFIDENCE, SCORING_SECTIONS, BuildOptions
+from editfhf.card.metadata import read_column_descriptions
+from editfhf.card.page import format_markdown_table
+from editfhf.features import DATASET_CONFIGS, FeatureSpec, list_config_columns
 
-PAGE = Path(__file__).with_name("dataset.md")
+PAGE = Path(__file__).parents[2] / "docs/dataset.md"
 
 MEANINGS = {
-    "saliency.profile": "What a disk adds: a Gaussian, a blurred flat disk, or its part of a person's blurred union.",
+    "saliency.profile": "What a disk adds: a Gaussian, a blurred flat disk, or its part of an annotator's blurred "
+    "union.",
     "mos.method": "How ratings become scores, one of `editfhf mos methods`. The rows below are the options of `paper`, "
     "the method of the paper; `editfhf mos methods NAME` lists those of another.",
-    "mos.scale": "Lowest and highest score on the sliders; others are set aside.",
     "split.train": "Share of the sources, in proportion to the other two.",
     "split.validation": "The same; 0 for no such split.",
     "split.test": "The same; 0 for no such split.",
-    "split.seed": "Which of the equally good deals is taken.",
-    "shards.row_group": "Rows per row group; fewer where pictures are large.",
+    "split.seed": "Decides between equally good assignments.",
+    "shards.row_group": "Rows per row group; fewer where images are large.",
 }
 """Of options whose field has no description of its own."""
 
-ALLOWED = {"mos.method": ", ".join(f"`{name}`" for name in SCORING), "mos.confidence": f"`{CONFIDENCE:g}`"}
+ALLOWED = {
+    "mos.method": ", ".join(f"`{name}`" for name in SCORING_SECTIONS),
+    "mos.confidence": f"`{DATASET_CONFIDENCE:g}`",
+}
 """Of options whose field alone does not say what a build accepts."""
 
 
@@ -52,7 +55,7 @@ def options() -> str:
     for name, field, schema in leaves(BuildOptions):
         meaning = field.description or MEANINGS[name]
         rows.append((f"`{name}`", f"`{_plain(field.default)}`", ALLOWED.get(name) or _allowed(schema), meaning))
-    return table(("option", "default", "allowed", "meaning"), rows)
+    return format_markdown_table(("option", "default", "allowed", "meaning"), rows)
 
 
 def _plain(value: Any) -> Any:
@@ -74,18 +77,22 @@ def _allowed(schema: dict[str, Any]) -> str:
 
 def config(name: str) -> str:
     """The columns of one config: name, type, meaning."""
-    said = descriptions()[name]
-    return table(("column", "type", "meaning"), [(f"`{c}`", _type(f), said[c]) for c, f in columns(name).items()])
+    said = read_column_descriptions()[name]
+    return format_markdown_table(
+        ("column", "type", "meaning"), [(f"`{c}`", _type(f), said[c]) for c, f in list_config_columns(name).items()]
+    )
 
 
 def region() -> str:
     """The fields of a region."""
-    said = descriptions()["region"]
-    fields = columns("default")["artifact_regions"]["feature"]
-    return table(("field", "type", "meaning"), [(f"`{c}`", _type(f), said[c]) for c, f in fields.items()])
+    said = read_column_descriptions()["region"]
+    fields = list_config_columns("default")["artifact_regions"]["feature"]
+    return format_markdown_table(
+        ("field", "type", "meaning"), [(f"`{c}`", _type(f), said[c]) for c, f in fields.items()]
+    )
 
 
-def _type(feature: Feature) -> str:
+def _type(feature: FeatureSpec) -> str:
     match feature.get("_type"):
         case "Value":
             return str(feature["dtype"])
@@ -100,7 +107,7 @@ def _type(feature: Feature) -> str:
 
 def written(text: str) -> str:
     """The page with every table as it should be."""
-    tables = {"options": options(), "region": region()} | {name: config(name) for name in CONFIGS}
+    tables = {"options": options(), "region": region()} | {name: config(name) for name in DATASET_CONFIGS}
     for name, rows in tables.items():
         before, opening, rest = text.partition(f"<!-- {name} -->\n")
         _, closing, after = rest.partition(f"<!-- /{name} -->")

@@ -1,7 +1,7 @@
-"""The simulation study of docs/methods.md: `python docs/study.py` runs it again, the same figures every time.
+"""The simulation study of docs/methods.md; `python examples/study/study.py` gives the same figures every time.
 
-Writes docs/study.json (every figure), docs/figures/study-*.svg, and the figures and tables within docs/methods.md.
-About six minutes of one processor.  `python docs/study.py --page` only draws and writes from study.json.
+Writes study.json (every figure), docs/figures/study-*.svg, and the figures and tables within docs/methods.md.
+Takes about six minutes of one processor. With `--page` it only draws and writes from study.json.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mos.arrow import nulls, plain, texts
-from mos.methods import METHODS, score
+from mos._arrow import column_values, null_mask, text_array
+from mos.methods import METHODS, score_ratings
 from mos.ratings import Ratings
-from mos.scoring.result import Result
+from mos.scoring.result import ScoringResult
 
 FIGURES = Path(__file__).with_name("study.json")
 
@@ -133,7 +133,7 @@ def number_of_careless(share: float, raters: int, random: np.random.Generator) -
 
 @cache
 def names(prefix: str, size: int) -> Any:
-    return texts([f"{prefix}{number:04d}" for number in range(size)])
+    return text_array([f"{prefix}{number:04d}" for number in range(size)])
 
 
 def ratings(matrix: np.ndarray) -> Ratings:
@@ -142,7 +142,7 @@ def ratings(matrix: np.ndarray) -> Ratings:
     return Ratings(
         items=names("item", matrix.shape[0]),
         raters=names("rater", matrix.shape[1]),
-        dimensions=texts(["quality"]),
+        dimensions=text_array(["quality"]),
         item=item.astype(np.int32),
         rater=rater.astype(np.int32),
         dimension=np.zeros(len(item), np.int16),
@@ -152,9 +152,9 @@ def ratings(matrix: np.ndarray) -> Ratings:
     )
 
 
-def column(result: Result, name: str) -> np.ndarray:
+def column(result: ScoringResult, name: str) -> np.ndarray:
     """[items] a column of the scores, NaN where it is null."""
-    return np.where(nulls(result.scores[name]), np.nan, plain(result.scores[name]))
+    return np.where(null_mask(result.scores[name]), np.nan, column_values(result.scores[name]))
 
 
 @cache
@@ -162,7 +162,7 @@ def truth(method: str, options: str, world: str, number: int, items: int, large:
     """[items] what the method says, asked about a very large panel of careful raters; options: as JSON."""
     random = np.random.default_rng([SEED, 1, number])
     panel = latent(qualities(items, number), large, random)
-    return column(score(ratings(answers(panel, world, "none", 0)), method, json.loads(options)), "mos")
+    return column(score_ratings(ratings(answers(panel, world, "none", 0)), method, json.loads(options)), "mos")
 
 
 def recovery(scores: np.ndarray, quality: np.ndarray) -> tuple[float, float, float]:
@@ -178,7 +178,7 @@ def recovery(scores: np.ndarray, quality: np.ndarray) -> tuple[float, float, flo
     return float(np.sqrt(np.mean((slope * x + shift - y) ** 2))), float(ranks), float(slope)
 
 
-def coverage(result: Result, target: np.ndarray) -> tuple[float, float, float]:
+def coverage(result: ScoringResult, target: np.ndarray) -> tuple[float, float, float]:
     """Shares of the intervals that hold `target` [items], as it is and after one shift, and mean half width."""
     low, high, scores = (column(result, name) for name in ("ci_low", "ci_high", "mos"))
     known = ~np.isnan(low)
@@ -192,12 +192,12 @@ def coverage(result: Result, target: np.ndarray) -> tuple[float, float, float]:
     return float(held.mean()), float(shifted.mean()), float((high - low).mean() / 2)
 
 
-def measure(result: Result, quality: np.ndarray, target: np.ndarray, careless: np.ndarray) -> Measured:
+def measure(result: ScoringResult, quality: np.ndarray, target: np.ndarray, careless: np.ndarray) -> Measured:
     """careless: [raters] bool."""
     scores = column(result, "mos")
     rmse, srcc, slope = recovery(scores, quality)
     covered, shifted, half = coverage(result, target)
-    excluded = plain(result.raters["excluded"].cast("uint8")).astype(bool)
+    excluded = column_values(result.raters["excluded"].cast("uint8")).astype(bool)
     expected = result.summary["expected_false_exclusions"]
     return Measured(
         covered=covered,
@@ -274,7 +274,7 @@ def cell(
         out = np.arange(raters) < number[-1]
         for name, (method, options) in asked.items():
             target = truth(method, json.dumps(options), world, chosen, size.items, size.large)
-            found[name].append(measure(score(ratings(matrix), method, options), quality, target, out))
+            found[name].append(measure(score_ratings(ratings(matrix), method, options), quality, target, out))
     bad = np.array(number, float)
     base = np.array(found["mos"])
     return {name: summarised(np.array(found[name]), base, raters - bad, bad) for name in methods}
@@ -291,7 +291,9 @@ def bootstrapped(raters: int, careless: str, method: str, size: Size) -> dict[st
         rated = ratings(answers(panel, "likert", careless, number))
         target = truth(method, "{}", "likert", chosen, size.items, size.large)
         boot = {"interval": "bootstrap", "resamples": size.resamples}
-        found.append([*coverage(score(rated, method), target), *coverage(score(rated, method, boot), target)])
+        found.append(
+            [*coverage(score_ratings(rated, method), target), *coverage(score_ratings(rated, method, boot), target)]
+        )
     held, _, half, boot_held, _, boot_half = np.nanmean(found, axis=0)
     figures = {"t": held, "bootstrap": boot_held, "bootstrap_se": _error(np.array(found)[:, 3])}
     return {name: round(float(value), 4) for name, value in (figures | {"width_ratio": boot_half / half}).items()}
@@ -343,7 +345,7 @@ def pooled(design: str, careless: str, size: Size) -> dict[str, Any]:
             matrix[:, out] = answers(panel, "likert", careless, rated.shape[1])[:, out]
         matrix[~rated] = np.nan
         for name in METHODS:
-            found[name].append(recovery(column(score(ratings(matrix), name), "mos"), quality)[:2])
+            found[name].append(recovery(column(score_ratings(ratings(matrix), name), "mos"), quality)[:2])
     base = np.array(found["mos"])
     figures = {}
     for name in METHODS:
