@@ -11,20 +11,13 @@ from editfhf.editors.registry import find_editor_entry, list_editors, load_edito
 from mos.errors import UserError
 from refiner.agent_calls import AgentTeam
 from refiner.planning.routes import read_routes
-from training.agents.registry import AgentRole, list_agents, load_agent
+from training.agents.registry import DEFAULT_AGENT, AgentRole, load_agent
 
 AUTO = "auto"
 """The default agent of a role, or the weight-free editors."""
 
 NO_AGENT = "none"
 """No agent in this role."""
-
-DEFAULT_AGENTS: Mapping[AgentRole, tuple[str, ...]] = {
-    "perception": ("compact", "difference"),
-    "reasoning": ("compact",),
-    "evaluation": ("compact",),
-}
-"""Names of the default agents; the first that is installed."""
 
 
 def choose_team(
@@ -83,12 +76,7 @@ def choose_team(
 def _load_role(role: AgentRole, name: str, options: Mapping[str, Mapping[str, Any]]) -> Any:
     if name == NO_AGENT:
         return None
-    if name == AUTO:
-        known = list_agents(role)
-        name = next((one for one in DEFAULT_AGENTS[role] if one in known), NO_AGENT)
-        if name == NO_AGENT:
-            return None
-    return load_agent(role, name, **options.get(role, {}))
+    return load_agent(role, DEFAULT_AGENT if name == AUTO else name, **options.get(role, {}))
 
 
 def _list_route_editors() -> list[str]:

@@ -36,7 +36,7 @@ ELSEWHERE = {"push", "--push", "--executor", "annotate", "draft"}
 CAMPAIGN = "campaign.md"
 MODEL_EDITORS = "model-editors.md"
 
-EXAMPLE_ONLY = {"CORPUS", "DATASET"}
+EXAMPLE_ONLY = {"CORPUS", "DATASET", "SOURCE"}
 """Names that stand for the reader's own."""
 
 

@@ -63,7 +63,7 @@ def test_version_is_the_packages() -> None:
     ("words", "said"),
     [
         (["biuld", "corpus", "out"], "Did you mean 'build'?"),
-        (["zebra"], "Available: annotate, build,"),
+        (["zebra"], "Available: annotate, benchmark, build,"),
         (["build"], "CORPUS"),
         (["build", "corpus"], "DATASET"),
         (["build", "corpus", "out", "--wrokers", "2"], "--workers"),

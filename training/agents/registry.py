@@ -20,6 +20,11 @@ AGENT_ROLES: tuple[AgentRole, ...] = get_args(AgentRole)
 
 AGENT_GROUP = "editfhf.agents"
 
+DEFAULT_AGENT = "compact"
+"""Name of the agent of each role where none is chosen: it comes with the package and runs on a CPU."""
+
+_EXTRA_OF_PACKAGE = {"onnxruntime": "agents"}
+
 BUILT_IN_AGENTS: dict[str, str] = {
     "evaluation.compact": "training.compact.agents:CompactEvaluation",
     "evaluation.gmsd": "training.baselines.quality_agents:GmsdEvaluation",
@@ -88,8 +93,9 @@ def load_agent(role: AgentRole, name: str, **options: Any) -> Any:
     try:
         make = _load_object(place)
     except ModuleNotFoundError as error:
+        extra = _EXTRA_OF_PACKAGE.get(error.name or "", "training")
         raise UserError(
-            f"The {role} agent {name!r} needs the package {error.name!r}: run pip install 'editfhf[training]'."
+            f"The {role} agent {name!r} needs the package {error.name!r}: run pip install 'editfhf[{extra}]'."
         ) from error
     agent = make(**options)
     if not isinstance(agent, _PROTOCOLS[role]):

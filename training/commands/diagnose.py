@@ -51,13 +51,13 @@ def run_diagnose(
         str, typer.Option("--split", help="Split of the dataset, also with a slice (test[:20]).")
     ] = "test",
     perception: Annotated[
-        str | None, typer.Option("--perception", help="Agent that finds the flaws (default: difference).")
+        str | None, typer.Option("--perception", help="Agent that finds the flaws (default: compact).")
     ] = None,
     reasoning: Annotated[
-        str | None, typer.Option("--reasoning", help="Agent that describes them (default: none).")
+        str | None, typer.Option("--reasoning", help="Agent that describes them (default: compact).")
     ] = None,
     evaluation: Annotated[
-        str | None, typer.Option("--evaluation", help="Agent that scores the image (default: none).")
+        str | None, typer.Option("--evaluation", help="Agent that scores the image (default: compact).")
     ] = None,
     fail_below: Annotated[
         float | None,
@@ -165,13 +165,8 @@ def run_diagnose(
         --reasoning served --evaluation served --model MODEL --base-url http://127.0.0.1:8000/v1
     """
     from editfhf.commands.server_options import parse_dollars, parse_parameters
-    from training.diagnosis.diagnose_pair import (
-        DEFAULT_EVALUATION,
-        DEFAULT_PERCEPTION,
-        DEFAULT_REASONING,
-        load_diagnosis_agents,
-        require_instruction,
-    )
+    from training.agents.registry import DEFAULT_AGENT
+    from training.diagnosis.diagnose_pair import load_diagnosis_agents, require_instruction
 
     many = [name for name, value in (("--pairs", pairs), ("--dataset", dataset)) if value is not None]
     single = [name for name, value in (("SOURCE", source), ("--instruction", instruction)) if value is not None]
@@ -183,7 +178,7 @@ def run_diagnose(
         raise typer.BadParameter("expected SOURCE, EDITED and --instruction TEXT, or --pairs FILE, or --dataset.")
     if instruction is not None:
         require_instruction(instruction)
-    names = perception or DEFAULT_PERCEPTION, reasoning or DEFAULT_REASONING, evaluation or DEFAULT_EVALUATION
+    names = perception or DEFAULT_AGENT, reasoning or DEFAULT_AGENT, evaluation or DEFAULT_AGENT
     options: dict[str, Any] = {}
     if SERVED_AGENT in names:
         if model is None or out is None:

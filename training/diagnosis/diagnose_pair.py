@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
@@ -17,14 +17,10 @@ from annotation.text import MAX_TEXT_LENGTH, is_unicode
 from mos.errors import UserError
 from training.agents.map_regions import LEAST_REGION_AREA, REGION_THRESHOLD, find_map_regions
 from training.agents.protocols import Evaluation, Perception, Reasoning
-from training.agents.registry import AGENT_ROLES, AgentRole, load_agent
+from training.agents.registry import AGENT_ROLES, DEFAULT_AGENT, AgentRole, load_agent
 from training.agents.results import AgentFailure, AgentIdentity, Finding
 from training.diagnosis.read_images import ImageInput, read_rgb_image
 from training.diagnosis.result import Diagnosis
-
-DEFAULT_PERCEPTION: Final = "difference"
-DEFAULT_REASONING: Final = "none"
-DEFAULT_EVALUATION: Final = "none"
 
 _T = TypeVar("_T")
 
@@ -44,9 +40,9 @@ class DiagnosisAgents:
 
 
 def load_diagnosis_agents(
-    perception: str | Perception = DEFAULT_PERCEPTION,
-    reasoning: str | Reasoning = DEFAULT_REASONING,
-    evaluation: str | Evaluation = DEFAULT_EVALUATION,
+    perception: str | Perception = DEFAULT_AGENT,
+    reasoning: str | Reasoning = DEFAULT_AGENT,
+    evaluation: str | Evaluation = DEFAULT_AGENT,
     options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> DiagnosisAgents:
     """Load the agents that are given by name, and take the others as they are.
@@ -79,9 +75,9 @@ def diagnose(
     edited: ImageInput,
     instruction: str,
     *,
-    perception: str | Perception = DEFAULT_PERCEPTION,
-    reasoning: str | Reasoning = DEFAULT_REASONING,
-    evaluation: str | Evaluation = DEFAULT_EVALUATION,
+    perception: str | Perception = DEFAULT_AGENT,
+    reasoning: str | Reasoning = DEFAULT_AGENT,
+    evaluation: str | Evaluation = DEFAULT_AGENT,
 ) -> Diagnosis:
     """Say what is wrong with an edited image: where, what kind of flaw, why, and how good the image is as a whole.
 

@@ -60,8 +60,9 @@ def test_an_interrupt_ends_with_130_and_leaves_no_corpus(tmp_path: Path) -> None
     command = [*COMMAND, str(tmp_path / "c"), "--pairs", "5000", "--size", "64", "--workers", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not any(tmp_path.glob(".c-*/images/*")) and time.monotonic() < deadline:
+    while not any(tmp_path.glob(".c.part/images/*")) and time.monotonic() < deadline:
         time.sleep(0.1)
+    assert process.poll() is None, "it ended before it was interrupted"
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr

@@ -92,7 +92,7 @@ def test_work_that_kills_every_worker_is_one_sentence(cluster) -> None:  # type:
         list(pool.run(os._exit, [(1,)]))
     # their nannies are starting others: let them, or they cannot be ended
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=240)
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_what_cannot_be_trained_on_is_one_sentence(rows: Any, folder: Path, monk
         (["epochs"], "Expected key=value"),
         (["epochs=0"], "epochs: Input should be greater"),
         (["--config", "absent.yaml"], "cannot be read"),
-        (["epochs=2"], "no dataset"),
+        (["epochs=2"], "There is no folder"),
     ],
 )
 def test_mistakes_of_the_command_line(arguments: list[str], message: str, tmp_path: Path) -> None:
