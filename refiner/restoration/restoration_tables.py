@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mos.words import format_quantity
@@ -46,11 +47,9 @@ def make_restoration_tables(
     """
     chosen = {name: kept.select_pairs(pairs) for name, kept in records.items()}
     provenance = {**header, "pairs": len(pairs), "intervals": "95 %, bootstrap over photos"}
-    return [
-        _make_method_table(chosen, provenance),
-        _make_flaw_table(chosen, provenance),
-        _make_turn_table(chosen, provenance),
-    ]
+    lead = f"{format_quantity(len(pairs), 'simulated image')} with known flaws and a hidden clean target."
+    makers = (_make_method_table, _make_flaw_table, _make_turn_table)
+    return [replace(make(chosen, provenance), lead=lead) for make in makers]
 
 
 def _make_method_table(chosen: Mapping[str, Sequence[AgentRecord]], provenance: Mapping[str, Any]) -> ResultTable:

@@ -16,6 +16,7 @@ from editfhf.manifest import MANIFEST_FILE
 from editfhf.saliency import DEFAULT_SIGMA, SaliencySigma, parse_sigma
 from mos.errors import UserError
 from mos.files import read_regular_file
+from mos.words import format_quantity
 
 DEFAULT_SPLIT = "test"
 
@@ -76,6 +77,12 @@ class DatasetSplit:
             "sources": len(set(self.source_ids)),
             "unreadable_pairs": unreadable,
         }
+
+    @property
+    def lead(self) -> str:
+        """What was measured, as the sentence above a table."""
+        pairs = f"{format_quantity(len(self), 'pair')} of {format_quantity(len(set(self.source_ids)), 'source')}"
+        return f"{self.corpus}, split {self.split}: {pairs}."
 
     def load_table(self, config: str) -> Iterator[Mapping[str, Any]]:
         """Rows of the table "marks" or "ratings" that belong to pairs of this split."""

@@ -164,6 +164,7 @@ def make_evaluation_table(
             "intervals": f"95 %, percentiles of {REPLICATES} resamples of sources",
             "pairs_with_scores": sum(value is not None for value in truth[OVERALL].values()),
         },
+        lead=split.lead,
     )
 
 

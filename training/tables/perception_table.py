@@ -154,6 +154,7 @@ def make_perception_table(
             "sigma": f"{split.sigma.value:g} {split.sigma.unit}",
             "intervals": "95 %, percentiles of 1,000 resamples of sources",
         },
+        lead=split.lead,
     )
 
 

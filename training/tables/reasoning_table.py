@@ -148,6 +148,7 @@ def make_reasoning_table(
         (*with_shares(rows, people, groups), people, *missing, *_list_paper_rows()),
         split.describe(len(unreadable))
         | {"boxes": "the true ones", "intervals": f"95 %, percentiles of {REPLICATES} resamples of sources"},
+        lead=split.lead,
     )
 
 

@@ -133,6 +133,8 @@ class ResultTable:
         Dataset, digest of its manifest, split, preset, numbers, how intervals were computed.
     cases : tuple of ShownCase
         Pairs that the page shows as pictures; none unless they were asked for.
+    lead : str
+        What was measured, in one sentence.
     """
 
     key: str
@@ -141,6 +143,7 @@ class ResultTable:
     rows: tuple[TableRow, ...]
     provenance: Mapping[str, Any]
     cases: tuple[ShownCase, ...] = ()
+    lead: str = ""
 
     def find_row(self, name: str) -> TableRow:
         """The measured row of an agent."""

@@ -59,16 +59,24 @@ def format_markdown(table: ResultTable) -> str:
         lines.append("")
     lines += [_escape_markdown(f"- {row.name}: {row.note}") for row in table.rows if row.note and row.origin != "paper"]
     lines += [_escape_markdown(f"- {row.name} is {row.agent}") for row in table.rows if row.agent]
-    lines += [f"- {sentence}" for sentence in EXPLANATIONS]
+    lines += [f"- {sentence}" for sentence in list_explanations(table)]
     lines += ["", *(_escape_markdown(f"- {name}: {value}") for name, value in table.provenance.items())]
     return "\n".join(lines) + "\n"
 
 
-EXPLANATIONS = (
-    'In brackets: the 95 % interval. "of people": share of the human ceiling, value / ceiling, both less the value of '
-    "a guess; where lower is better ceiling / value.",
-    'Rows that begin with "paper:" are what the paper prints: of its own data, not of this dataset.',
-)
+_EXPLANATIONS = {
+    "measured": "In brackets: the 95 % interval.",
+    "ceiling": '"of people": share of the human ceiling, value / ceiling, both less the value of a guess; where lower '
+    "is better ceiling / value.",
+    "paper": 'Rows that begin with "paper:" are what the paper prints: of its own data, not of this dataset.',
+}
+"""What a reader must know, by the origin of the rows that it explains."""
+
+
+def list_explanations(table: ResultTable) -> list[str]:
+    """Sentences about the kinds of rows that the table has."""
+    origins = {row.origin for row in table.rows}
+    return [sentence for origin, sentence in _EXPLANATIONS.items() if origin in origins]
 
 
 def list_shown_rows(table: ResultTable, columns: Sequence[TableColumn]) -> list[TableRow]:
@@ -225,7 +233,7 @@ def render_table_page(table: ResultTable) -> str:
         style=page_style(PAGE_STYLE),
         table=table,
         groups=groups,
-        explanations=EXPLANATIONS,
+        explanations=list_explanations(table),
     )
 
 

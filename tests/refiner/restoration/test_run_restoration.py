@@ -14,6 +14,7 @@ from refiner.options import RefineOptions
 from refiner.restoration.methods import copy_source_back, make_methods
 from refiner.restoration.run_restoration import RestorationOptions, repair_and_measure, run_restoration
 from training.tables.result_table import ResultTable
+from training.tables.table_files import write_table_files
 
 SETTINGS = RestorationOptions(pairs=6, height=96, seed=5)
 AGENTS = {"perception": "difference", "reasoning": "none", "evaluation": "ssim"}
@@ -72,6 +73,14 @@ def test_a_second_run_measures_nothing_again_and_gives_the_same(
     again = run_restoration(SETTINGS, NAMES, agents=AGENTS, out=out)
     assert [table.as_record() for table in again] == [table.as_record() for table in tables]
     assert {path: path.read_bytes() for path in (out / "records").iterdir()} == before
+
+
+def test_every_table_has_its_files_and_a_page(tables: list[ResultTable], tmp_path: Path) -> None:
+    for table in tables:
+        paths = write_table_files(table, tmp_path)
+        assert {path.suffix for path in paths} == {".md", ".tex", ".csv", ".html", ".json"}
+        page = (tmp_path / f"{table.key}.html").read_text(encoding="utf-8")
+        assert table.title in page and "6 simulated images" in page
 
 
 def test_results_of_other_images_are_not_mixed(tables: list[ResultTable], out: Path) -> None:
