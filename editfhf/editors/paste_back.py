@@ -196,7 +196,9 @@ def fade_into(current: RgbImage, changed: RgbImage, mask: NDArray[Any]) -> RgbIm
     inside = mask > 0
     ring_width = choose_ring_width(*inside.shape)
     ring = make_ring(inside, ring_width)
-    share = (_measure_step(current, changed, ring) - _SAME_DIFFERENCE) / (WIDEST_FADE_DIFFERENCE - _SAME_DIFFERENCE)
+    share = (measure_seam(current, changed, ring, 0.75) - _SAME_DIFFERENCE) / (
+        WIDEST_FADE_DIFFERENCE - _SAME_DIFFERENCE
+    )
     width = round(float(np.clip(share, 0, 1)) * ring_width / 2)
     image = current.copy()
     if not width:
@@ -208,8 +210,11 @@ def fade_into(current: RgbImage, changed: RgbImage, mask: NDArray[Any]) -> RgbIm
     return image
 
 
-def _measure_step(current: RgbImage, changed: RgbImage, ring: NDArray[np.bool_]) -> float:
-    """Upper quartile of the smoothed difference of two images on a ring, in CIE Lab; 0 without a ring."""
+def measure_seam(current: RgbImage, changed: RgbImage, ring: NDArray[np.bool_], quantile: float) -> float:
+    """A quantile of the difference of two images on a ring, in CIE Lab, smoothed so that grain does not count.
+
+    0 without a ring.
+    """
     bounds = bound_mask(ring)
     if bounds is None:
         return 0.0
@@ -218,7 +223,7 @@ def _measure_step(current: RgbImage, changed: RgbImage, ring: NDArray[np.bool_])
     known = cv2.GaussianBlur(shown.astype(np.float32), (0, 0), _GRAIN_SIGMA)[shown]
     difference = (convert_to_lab(changed[view]) - convert_to_lab(current[view])) * shown[..., None]
     smooth = np.asarray(cv2.GaussianBlur(difference, (0, 0), _GRAIN_SIGMA))[shown] / known[:, None]
-    return float(np.quantile(np.linalg.norm(smooth, axis=1), 0.75))
+    return float(np.quantile(np.linalg.norm(smooth, axis=1), quantile))
 
 
 def measure_spill(current: RgbImage, answer: RgbImage, mask: NDArray[np.uint8]) -> tuple[float, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,8 @@ from annotation.images import RgbImage
 from editfhf import __version__
 from editfhf.editors.conformance.card import EditorCard, ProbeName, ProbeResult
 from editfhf.editors.conformance.judge_answers import (
+    MeasuredAnswer,
+    accept_refused_source,
     judge_mask,
     judge_rest,
     judge_seed,
@@ -20,7 +21,7 @@ from editfhf.editors.conformance.judge_answers import (
     measure_answer,
 )
 from editfhf.editors.conformance.probe_images import make_probe_images
-from editfhf.editors.protocol import Editor, EditRecord, EditRequest
+from editfhf.editors.protocol import Editor, EditRecord, EditRequest, EditResult
 from mos.console import NullProgress, Progress
 from mos.errors import UserError
 
@@ -79,25 +80,39 @@ def check_editor(
     probe = make_probe_images()
     records: list[EditRecord] = []
 
-    def ask(mask: NDArray[np.uint8], source: RgbImage, seed: int) -> RgbImage:
+    def request(mask: NDArray[np.uint8], source: RgbImage, seed: int) -> EditResult:
         result = editor.edit(EditRequest(source, probe.current, mask, PROBE_INSTRUCTION, seed))
         records.append(result.record)
         shown.advance()
+        return result
+
+    def ask(mask: NDArray[np.uint8], source: RgbImage, seed: int) -> RgbImage:
+        result = request(mask, source, seed)
         if result.image is None:
             raise UserError(f"The editor {editor.name!r} gave no image to check. {result.record.detail}")
         return result.image
 
-    def measure(image: RgbImage) -> Any:
+    def measure(image: RgbImage) -> MeasuredAnswer:
         return measure_answer(probe, image, probe.first, probe.second)
+
+    def judge_other_source() -> ProbeResult:
+        if not takes.takes_source:
+            return judge_source(one, None, probe.first)
+        other = request(probe.first, probe.other_source, 1)
+        if other.image is None and other.record.status == "refused":
+            return accept_refused_source(other.record.detail)
+        if other.image is None:
+            raise UserError(f"The editor {editor.name!r} gave no image to check. {other.record.detail}")
+        return judge_source(one, measure(other.image), probe.first)
 
     one = measure(ask(probe.first, probe.source, 1))
     two = measure_answer(probe, ask(probe.second, probe.source, 1), probe.second, probe.first)
-    other_source = measure(ask(probe.first, probe.other_source, 1)) if takes.takes_source else None
+    second_image = judge_other_source()
     again = measure(ask(probe.first, probe.source, 1)) if takes.takes_seed else None
     other_seed = measure(ask(probe.first, probe.source, 2)) if takes.takes_seed else None
     probes: dict[ProbeName, ProbeResult] = judge_mask(one, two, takes.takes_mask) | judge_rest(one)
     probes["seed_ignored"] = judge_seed(one if takes.takes_seed else None, again, other_seed, probe.first)
-    probes["second_image_ignored"] = judge_source(one, other_source, probe.first)
+    probes["second_image_ignored"] = second_image
     return EditorCard(
         editor=editor.name,
         version=records[0].version,

@@ -180,6 +180,12 @@ def judge_source(one: MeasuredAnswer, other: MeasuredAnswer | None, mask: NDArra
     return _judge("second_image_ignored", difference, difference < LIMITS["second_image_ignored"], text, text)
 
 
+def accept_refused_source(detail: str) -> ProbeResult:
+    """Who refuses to work with another source has looked at it."""
+    sentence = f"Another source was refused. {detail}"
+    return ProbeResult(verdict="ok", value=None, limit=LIMITS["second_image_ignored"], sentence=sentence)
+
+
 def _difference(one: MeasuredAnswer, other: MeasuredAnswer, mask: NDArray[np.uint8]) -> float:
     return float(np.linalg.norm(one.colours - other.colours, axis=2)[mask > 0].mean())
 

@@ -13,13 +13,21 @@ from annotation.images import RgbImage
 from editfhf.editors.colour_fit import fit_colour_transform
 from editfhf.editors.edit_attempts import EditDeclined
 from editfhf.editors.mask_geometry import bound_mask, choose_ring_width, make_ring
-from editfhf.editors.paste_back import match_ring_colours
+from editfhf.editors.paste_back import match_ring_colours, measure_seam
 from editfhf.editors.protocol import EditRequest
 from editfhf.editors.registration import align_image
 from editfhf.editors.weight_free.local_editor import LocalEditor
 
 BLUR_SIGMAS = (0.0, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 """Blurs in pixels among which the one is chosen that the source needs to look as soft as the current image."""
+
+LARGEST_SEAM = 20.0
+"""In CIE Lab: where a tenth of the surroundings differs from the source by more, an object would be cut.
+
+On real edits, pieces of the source that cut a word or a wing had 27 and 44, harmless ones at most 13.
+"""
+
+_SEAM_QUANTILE = 0.9
 
 _RING_WIDTHS = 2  # surroundings that are compared, in widths of the ring of paste-back
 _STRANGE_RING = 6.0  # in CIE Lab: a ring that differs by more, beyond its colours, shows other content
@@ -45,7 +53,20 @@ class RestoreEditor(LocalEditor):
             source = match_surroundings(source, request.current, inside, ring)
         if parameters["match_detail"]:
             source = soften_like(source, request.current, ring)
+        if parameters["match_colour"]:
+            _require_whole_objects(request.current, source, inside)
         return source
+
+
+def _require_whole_objects(current: RgbImage, source: RgbImage, inside: NDArray[np.bool_]) -> None:
+    """Decline where the edge of the mask runs through something that only one of the two images shows."""
+    ring = make_ring(inside, choose_ring_width(*inside.shape))
+    if measure_seam(current, source, ring, _SEAM_QUANTILE) > LARGEST_SEAM:
+        raise EditDeclined(
+            "refused",
+            "At the edge of the region the current image shows something else than the source: a piece of the source "
+            "would cut it in two.",
+        )
 
 
 def place_source(request: EditRequest, inside: NDArray[np.bool_]) -> tuple[RgbImage, NDArray[np.bool_]]:

@@ -290,9 +290,8 @@ def test_a_pipeline_is_loaded_once(
     editors: dict[str, DiffusersEditor], folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = []
-    monkeypatch.setattr(
-        adapter, "load_pipeline", lambda *given: loaded.append(given) or editors["instruct-pix2pix"].load_once()
-    )
+    pipeline = editors["instruct-pix2pix"].load_once()
+    monkeypatch.setattr(adapter, "load_pipeline", lambda *given: loaded.append(given) or pipeline)
     editor = make_editor("instruct-pix2pix", folders["instruct-pix2pix"])
     assert loaded == []
     for _ in range(2):

@@ -103,6 +103,18 @@ def test_restore_refuses_a_source_that_shows_something_else() -> None:
     assert "could not be registered" in result.record.detail
 
 
+def test_restore_cuts_no_object_that_only_one_image_shows() -> None:
+    crossing, within = RENDERED.copy(), RENDERED.copy()
+    columns = np.flatnonzero(INSIDE.any(axis=0))
+    middle = (int(columns.mean()), int(np.flatnonzero(INSIDE.any(axis=1)).mean()))
+    for image, reach in ((crossing, 60), (within, 8)):
+        cv2.line(image, middle, (middle[0] + reach, middle[1]), (250, 240, 40), 25)
+    declined = load_editor("restore").edit(EditRequest(SOURCE, crossing, MASK, ""))
+    assert declined.image is None and declined.record.status == "refused"
+    assert "cut it in two" in declined.record.detail
+    assert psnr(edit("restore", within), RENDERED) > 30
+
+
 @pytest.mark.parametrize(
     ("name", "flaw", "gain"), [("match-colour", "colour", 6), ("deblur", "blur", 1), ("denoise", "noise", 3)]
 )
