@@ -29,10 +29,13 @@ installed = $(VENV)/.installed-$(1)-$(REQUIREMENTS)
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(call installed,simulate)  ## simulate a corpus and build a dataset from it, in demo/
+demo: $(call installed,simulate) $(call installed,agents)  ## a dataset from a simulated corpus and a refined image, in demo/
 	@[[ -e demo/corpus/corpus.yaml ]] || $(BIN)/editfhf simulate demo/corpus --pairs 120
 	@$(BIN)/editfhf build demo/corpus demo/dataset --update
-	@echo "Now open demo/dataset/report.html in a browser. Commands are in $(BIN)/editfhf --help."
+	@[[ -e demo/refined/report.html ]] || $(BIN)/editfhf refine examples/refine/source.png examples/refine/edited.png \
+		--instruction "Take the rain streaks away." --out demo/refined
+	@echo "Now open demo/dataset/report.html and demo/refined/report.html in a browser." \
+		"Commands are in $(BIN)/editfhf --help."
 
 # Types take as long as the fast tests: on two cores both run at one time.
 photos:  ## photographs of Debian's wallpaper packages with their licences, in photos/debian, for editfhf simulate
