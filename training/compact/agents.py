@@ -16,12 +16,13 @@ from annotation.images import RgbImage
 from annotation.records import DIMENSIONS, KINDS, SEVERITIES, Box, Kind
 from training.agents.results import HIGHEST_SCORE, AgentIdentity, Finding, PerceivedMaps, Score
 from training.compact.flaw_classes import FLAW_CLASSES
+from training.compact.lift_places import CERTAIN, lift_certain_places
 from training.compact.network import CompactNetwork, PairAnswer
 from training.compact.pair_inputs import HEIGHT, WIDTH, prepare_pair
 from training.compact.rationale import write_finding_rationale
 from training.samples.pair_sample import scale_array
 
-AGENT_VERSION = "1"
+AGENT_VERSION = "2"
 
 _KEPT_PAIRS = 2
 
@@ -80,7 +81,8 @@ class CompactPerception(CompactAgent):
     Notes
     -----
     Each map is a shape times the probability that the image has a flaw of its kind, both learnt; the probability was
-    set on validation images so that clean ones stay below 0.5. See `training/compact/MODEL_CARD.md`.
+    set on validation images so that clean ones stay below 0.5. Then places that are certain are raised as a whole, see
+    `lift_certain_places` and `training/compact/MODEL_CARD.md`.
     """
 
     def perceive(self, source: RgbImage, current: RgbImage, instruction: str) -> PerceivedMaps:
@@ -88,7 +90,7 @@ class CompactPerception(CompactAgent):
         answer = self._reader.read_pair(source, current, instruction)
         height, width = current.shape[:2]
         maps = {
-            kind: np.clip(scale_array(answer.maps[index], height, width), 0.0, 1.0).astype(np.float32)
+            kind: lift_certain_places(np.clip(scale_array(answer.maps[index], height, width), 0.0, 1.0), CERTAIN[kind])
             for index, kind in enumerate(KINDS)
         }
         return PerceivedMaps(maps["artifact"], maps["failure"], self.identity)
