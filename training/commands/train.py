@@ -69,9 +69,9 @@ def train_compact_agents(
     """
     from mos.console import print_json, print_line, show_progress
     from mos.errors import UserError
-    from training.compact.recipe import read_recipe
+    from training.compact.recipe import read_compact_recipe
 
-    recipe = read_recipe(config, changes or ())
+    recipe = read_compact_recipe(config, changes or ())
     training_rows = [_load_split(dataset, "train"), *(_load_split(each, "train") for each in also or ())]
     validation_rows = _load_split(dataset, "validation") if validation is None else _load_all_splits(validation)
     try:

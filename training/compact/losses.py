@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.runs.losses import compute_correlation, compute_divergence
+
 _LEAST = 1e-6
 
 
@@ -40,16 +42,9 @@ def compute_shape_loss(logits: Tensor, truth: Tensor) -> Tensor:
     Tensor
         [N, 2]: 0 for a map that is the truth but for a factor, and for a truth of zeros.
     """
-    predicted, wanted = torch.sigmoid(logits).flatten(2), truth.flatten(2)
-    mass = wanted.sum(2, keepdim=True)
-    share = wanted / mass.clamp_min(_LEAST)
-    log_predicted = functional.logsigmoid(logits).flatten(2)
-    log_predicted = log_predicted - predicted.sum(2, keepdim=True).clamp_min(_LEAST).log()
-    divergence = (torch.xlogy(share, share) - share * log_predicted).sum(2)
-    first, second = (each - each.mean(2, keepdim=True) for each in (predicted, wanted))
-    scale = (first.square().sum(2) * second.square().sum(2)).clamp_min(_LEAST**2).sqrt()
-    correlation = (first * second).sum(2) / scale
-    return (divergence + 1 - correlation) * (mass.squeeze(2) > 0)
+    has_shape = truth.flatten(2).sum(2) > 0
+    correlation = compute_correlation(torch.sigmoid(logits).flatten(2), truth.flatten(2))
+    return compute_divergence(logits, truth) + (1 - correlation) * has_shape
 
 
 def compute_score_loss(scores: Tensor, log_sd: Tensor, truth: Tensor) -> Tensor:

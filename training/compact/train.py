@@ -22,12 +22,13 @@ from training.compact.batches import PairBatch, read_batches
 from training.compact.cache import CachedSplit, cache_split
 from training.compact.calibration import calibrate_model
 from training.compact.checkpoint import BEST_FILE, LAST_FILE, load_checkpoint, save_checkpoint
-from training.compact.curve import draw_curve
 from training.compact.export import export_backbone, write_weights
 from training.compact.losses import compute_flaw_loss, compute_map_loss, compute_score_loss, compute_shape_loss
 from training.compact.model import CompactModel, NetworkSize, PairOutput, combine_maps
 from training.compact.network import BackboneSession
-from training.compact.recipe import CompactRecipe, format_recipe
+from training.compact.recipe import CompactRecipe
+from training.runs.curve import draw_curve
+from training.runs.read_recipe import format_recipe
 
 LOSS_PARTS = ("map", "shape", "presence", "score", "flaw")
 _CLIP = 1.0

@@ -17,11 +17,11 @@ from annotation.records import KINDS, Box, Kind
 from editfhf.chat import ModelAnswer
 from editfhf.saliency import SIGMA_PER_HEIGHT
 from training.agents.results import AgentFailure, PerceivedMaps
+from training.prompts.agent_messages import read_agent_prompts
 from training.served.prompt import (
     build_served_request,
     encode_shown_image,
     identify_served_agent,
-    read_served_prompt,
     shrink_image,
 )
 from training.served.server import ModelServer, find_outcome_status, find_served_options, open_model_server
@@ -74,7 +74,7 @@ class ServedPerception:
         """Ask for boxes and draw them; `AgentFailure` where no usable list came, since no map may say "clean" then."""
         options = self._server.options
         shown_height, shown_width = shrink_image(current, options).shape[:2]
-        where = Template(read_served_prompt().coordinates[options.coordinates])
+        where = Template(read_agent_prompts().coordinates[options.coordinates])
         request = build_served_request(
             "perception",
             options,

@@ -9,13 +9,17 @@ from typing import Any
 from annotation.images import RgbImage
 from annotation.records import Box, Kind
 from editfhf.chat import ModelAnswer
-from editfhf.drafting.pair_images import draw_numbered_boxes, encode_image
+from editfhf.drafting.pair_images import encode_image
 from editfhf.drafting.reply import RegionDescription, parse_draft_reply, reply_model
 from training.agents.results import Finding
+from training.prompts.numbered_regions import (
+    list_regions,
+    number_boxes,
+    outline_boxes,
+    split_boxes,
+)
 from training.served.prompt import build_served_request, encode_shown_image, identify_served_agent, shrink_image
 from training.served.server import ModelServer, find_outcome_status, find_served_options, open_model_server
-
-BOXES_PER_REQUEST = 12
 
 
 class ServedReasoning:
@@ -32,28 +36,23 @@ class ServedReasoning:
     def diagnose_boxes(
         self, source: RgbImage, current: RgbImage, instruction: str, boxes: Sequence[tuple[Kind, Box]]
     ) -> list[Finding]:
-        """Ask about at most `BOXES_PER_REQUEST` boxes at a time; every image shows the numbers of all boxes."""
+        """Ask about a few boxes at a time, see `split_boxes`; every image shows the numbers of all boxes."""
         if not boxes:
             return []
         options = self._server.options
         shown = shrink_image(current, options)
-        across, down = shown.shape[1] / current.shape[1], shown.shape[0] / current.shape[0]
-        numbered = dict(enumerate(boxes, start=1))
-        outlines = {
-            number: Box(box.x0 * across, box.y0 * down, box.x1 * across, box.y1 * down)
-            for number, (_, box) in numbered.items()
-        }
+        numbered = number_boxes(boxes)
+        outlined = outline_boxes(shown, (current.shape[0], current.shape[1]), numbered)
         images = {
             "source": encode_shown_image(source, options),
             "edited": encode_image(shown, options.picture_format),
-            "numbered": encode_image(draw_numbered_boxes(shown, outlines), options.picture_format),
+            "numbered": encode_image(outlined, options.picture_format),
         }
         findings: list[Finding] = []
-        for part in _split_boxes(numbered):
+        for part in split_boxes(numbered):
             kinds = {number: kind for number, (kind, _) in part.items()}
-            listed = "\n".join(f"- Region {number}: kind {kind!r}" for number, kind in kinds.items())
             reply = reply_model(kinds)
-            request = build_served_request("reasoning", options, images, reply, instruction, regions=listed)
+            request = build_served_request("reasoning", options, images, reply, instruction, regions=list_regions(part))
             findings += self._read_findings(self._server.ask(request), part, kinds)
         return findings
 
@@ -77,9 +76,3 @@ class ServedReasoning:
 def make_served_reasoning(**options: Any) -> ServedReasoning:
     """A reasoning agent with the options of `ServedOptions`; see `find_served_options`."""
     return ServedReasoning(open_model_server(find_served_options(os.environ, **options)))
-
-
-def _split_boxes(numbered: Mapping[int, tuple[Kind, Box]]) -> Iterator[dict[int, tuple[Kind, Box]]]:
-    entries = list(numbered.items())
-    for first in range(0, len(entries), BOXES_PER_REQUEST):
-        yield dict(entries[first : first + BOXES_PER_REQUEST])

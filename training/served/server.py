@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from editfhf.chat import (
     Chat,
@@ -33,8 +33,7 @@ from editfhf.chat import (
 from editfhf.drafting.pair_images import DraftImageFormat
 from mos.errors import UserError
 from training.agents.results import ResultStatus
-
-CoordinateSpace = Literal["thousandths", "pixels"]
+from training.prompts.agent_messages import CoordinateSpace
 
 _T = TypeVar("_T")
 

@@ -26,7 +26,7 @@ from training.compact.export import PairGraph
 from training.compact.model import CompactModel, NetworkSize
 from training.compact.network import GRAPH_FILES, CompactNetwork
 from training.compact.pair_inputs import prepare_pair
-from training.compact.recipe import CompactRecipe, read_recipe
+from training.compact.recipe import CompactRecipe, read_compact_recipe
 from training.compact.train import TrainingSummary, train_compact
 from training.samples.pair_sample import decode_row
 
@@ -53,7 +53,7 @@ def trained(rows: tuple[list[Any], list[Any]], folder: Path) -> TrainingSummary:
 
 
 def run_training(rows: Any, folder: Path, name: str, after: Any = None, recipe: CompactRecipe | None = None) -> Any:
-    recipe = recipe or read_recipe(None, QUICK)
+    recipe = recipe or read_compact_recipe(None, QUICK)
     return train_compact(*rows, recipe, folder / name, folder / "cache", NullProgress(), after)
 
 
@@ -63,7 +63,7 @@ def test_it_learns_and_says_what_it_did(trained: TrainingSummary) -> None:
     assert history[-1]["training"] < history[0]["training"]
     assert trained.best_loss == min(row["validation"] for row in history)
     assert (trained.pairs, trained.validation_pairs) == (6, 3)
-    assert read_recipe(trained.out / "recipe.yaml") == read_recipe(None, QUICK)
+    assert read_compact_recipe(trained.out / "recipe.yaml") == read_compact_recipe(None, QUICK)
     assert any((trained.out / "tensorboard").iterdir())
     marks = [each.get("class", "") for each in ElementTree.parse(trained.out / "curve.svg").iter()]
     assert sum("mark" in each for each in marks) == 2 * 3 + 2  # a mark for each epoch and series, and the legend
@@ -117,7 +117,7 @@ def test_another_recipe_does_not_continue_a_training(
     rows: tuple[list[Any], list[Any]], folder: Path, trained: TrainingSummary
 ) -> None:
     with pytest.raises(UserError, match="another recipe or dataset"):
-        run_training(rows, folder, "whole", recipe=read_recipe(None, (*QUICK, "seed=1")))
+        run_training(rows, folder, "whole", recipe=read_compact_recipe(None, (*QUICK, "seed=1")))
 
 
 def test_a_broken_checkpoint_is_one_sentence(rows: Any, folder: Path, trained: TrainingSummary) -> None:
@@ -145,7 +145,7 @@ def test_what_cannot_be_trained_on_is_one_sentence(rows: Any, folder: Path, monk
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1000))
     with pytest.raises(UserError, match="features need up to"):
-        train_compact(*rows, read_recipe(None, QUICK), folder / "full", folder / "other", NullProgress())
+        train_compact(*rows, read_compact_recipe(None, QUICK), folder / "full", folder / "other", NullProgress())
 
 
 @pytest.mark.parametrize(

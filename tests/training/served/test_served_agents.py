@@ -25,9 +25,10 @@ from tests.editfhf.chat.fault_server import KEY, MODEL, FaultServer, running
 from training.agents.map_regions import find_map_regions
 from training.agents.protocols import Evaluation, Perception, Reasoning
 from training.agents.results import AgentFailure
+from training.prompts.numbered_regions import BOXES_PER_REQUEST
 from training.served.evaluation import ServedEvaluation
 from training.served.perception import ServedPerception, draw_boxes
-from training.served.reasoning import BOXES_PER_REQUEST, ServedReasoning
+from training.served.reasoning import ServedReasoning
 from training.served.server import ModelServer, ServedOptions, close_model_servers, find_served_options
 
 SOURCE = np.ascontiguousarray(data.astronaut()[:200, :240])
