@@ -35,6 +35,7 @@ BUILT_IN_AGENTS: dict[str, str] = {
     "evaluation.served": "training.served.evaluation:make_served_evaluation",
     "evaluation.ssim": "training.baselines.quality_agents:SsimEvaluation",
     "evaluation.vif": "training.baselines.quality_agents:VifEvaluation",
+    "evaluation.vlm": "training.vlm.evaluation.evaluation_agent:VlmEvaluation",
     "perception.aim": "training.baselines.aim:AimPerception",
     "perception.ca": "training.baselines.context_aware:ContextAwarePerception",
     "perception.centre": "training.baselines.centre:CentrePrior",
@@ -44,9 +45,11 @@ BUILT_IN_AGENTS: dict[str, str] = {
     "perception.served": "training.served.perception:make_served_perception",
     "perception.smvj": "training.baselines.smvj:SmvjPerception",
     "perception.swd": "training.baselines.swd:SwdPerception",
+    "perception.vlm": "training.vlm.perception.perception_agent:VlmPerception",
     "reasoning.compact": "training.compact.agents:CompactReasoning",
     "reasoning.none": "training.agents.absent:AbsentReasoning",
     "reasoning.served": "training.served.reasoning:make_served_reasoning",
+    "reasoning.vlm": "training.vlm.reasoning.reasoning_agent:VlmReasoning",
 }
 """Role and name of the agents of this package, and where each one is: "<module>:<object>"."""
 

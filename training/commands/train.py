@@ -18,11 +18,6 @@ train_app = typer.Typer(
 )
 
 
-@train_app.callback()
-def _choose_training() -> None:
-    """With one command only, typer would leave out its name."""
-
-
 @train_app.command("compact", no_args_is_help=True)
 def train_compact_agents(
     dataset: Annotated[
@@ -72,8 +67,8 @@ def train_compact_agents(
     from training.compact.recipe import read_compact_recipe
 
     recipe = read_compact_recipe(config, changes or ())
-    training_rows = [_load_split(dataset, "train"), *(_load_split(each, "train") for each in also or ())]
-    validation_rows = _load_split(dataset, "validation") if validation is None else _load_all_splits(validation)
+    training_rows = [load_split(dataset, "train"), *(load_split(each, "train") for each in also or ())]
+    validation_rows = load_split(dataset, "validation") if validation is None else load_all_splits(validation)
     try:
         from training.compact.train import describe_summary, train_compact
     except ModuleNotFoundError as error:
@@ -97,7 +92,8 @@ def _describe_in_words(summary: TrainingSummary) -> str:
     )
 
 
-def _load_split(dataset: Path, split: str) -> Any:
+def load_split(dataset: Path, split: str) -> Any:
+    """One split of a dataset; UserError if it has none of this name."""
     import editfhf
     from mos.errors import UserError
 
@@ -110,7 +106,8 @@ def _load_split(dataset: Path, split: str) -> Any:
     return tables[split]
 
 
-def _load_all_splits(dataset: Path) -> Any:
+def load_all_splits(dataset: Path) -> Any:
+    """All pairs of a dataset."""
     import datasets
 
     import editfhf

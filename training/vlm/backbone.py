@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ def load_backbone(name: str, dtype: torch.dtype = torch.float32, device: str | t
         If there is no such model, it is of another family, it has no safetensors, or memory is too small.
     """
     from transformers import AutoConfig, AutoModelForImageTextToText
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         if config.model_type not in FAMILIES:
@@ -60,7 +63,9 @@ def load_backbone(name: str, dtype: torch.dtype = torch.float32, device: str | t
     except (OSError, ValueError) as error:
         raise UserError(f"The backbone {name} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
     except torch.OutOfMemoryError as error:
-        raise UserError(f"The backbone {name} does not fit into the memory of {device}: choose a smaller one.") from error
+        raise UserError(
+            f"The backbone {name} does not fit into the memory of {device}: choose a smaller one."
+        ) from error
 
 
 def make_qwen3_vl_8b_config() -> Any:
@@ -126,7 +131,9 @@ def add_adapter(backbone: Any, rank: int, alpha: float, dropout: float = 0.0) ->
     config = LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=LANGUAGE_PROJECTIONS, task_type="CAUSAL_LM"
     )
-    return get_peft_model(backbone, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of peft to transformers
+        return get_peft_model(backbone, config)
 
 
 def digest_backbone(folder: Path) -> str:
@@ -168,7 +175,7 @@ def find_backbone_folder(name: str) -> Path:
     if folder.is_dir():
         return folder
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(name, allow_patterns=["*.json", "*.jinja", "*.txt", "*.safetensors"]))

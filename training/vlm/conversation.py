@@ -33,11 +33,14 @@ class Conversation:
         One for each image part, in their order.
     reply : str or None
         What is learnt; None to ask.
+    begun : str
+        The beginning of the answer, which is given and not learnt.
     """
 
     messages: list[dict[str, Any]]
     images: list[Image.Image]
     reply: str | None = None
+    begun: str = ""
 
 
 def make_conversation(asked: AgentMessages[NDArray[Any]], reply: str | None = None) -> Conversation:
@@ -99,7 +102,7 @@ def encode_conversations(
 def apply_template(processor: Any, conversation: Conversation) -> str:
     """The text of the question, up to where the answer begins."""
     text: str = processor.apply_chat_template(conversation.messages, tokenize=False, add_generation_prompt=True)
-    return text
+    return text + conversation.begun
 
 
 def finish_reply(processor: Any, reply: str | None) -> str:

@@ -27,9 +27,7 @@ class ImageOnlyProcessor(Qwen3VLProcessor):
     It must be registered for Qwen3-VL: otherwise `AutoProcessor` gives the bare tokenizer, and trainers see no images.
     """
 
-    def __init__(
-        self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **_: Any
-    ) -> None:
+    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **_: Any) -> None:
         for name, token in _TOKENS.items():
             setattr(self, name, token)
             setattr(self, f"{name}_id", tokenizer.convert_tokens_to_ids(token))

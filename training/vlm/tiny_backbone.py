@@ -47,6 +47,7 @@ def write_tiny_backbone(folder: Path, seed: int = 0) -> None:
     config = Qwen3VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
+            "initializer_range": width**-0.5,  # so that signals pass: an adapter cannot mend a dead network
             "hidden_size": width,
             "intermediate_size": 2 * width,
             "num_hidden_layers": 2,
@@ -60,6 +61,7 @@ def write_tiny_backbone(folder: Path, seed: int = 0) -> None:
         },
         vision_config={
             "depth": 2,
+            "initializer_range": width**-0.5,
             "hidden_size": width,
             "intermediate_size": 2 * width,
             "num_heads": heads,
