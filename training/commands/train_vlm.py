@@ -53,8 +53,6 @@ def train_perception_agent(
         editfhf train perception dataset --out agents/try backbone=tiny epochs=3
 
         editfhf train perception dataset --out agents/p4 backbone=Qwen/Qwen3-VL-4B-Instruct precision=bfloat16
-
-        accelerate launch --num_processes 2 -m editfhf train perception dataset --out agents/perception
     """
     _train_agent("perception", dataset, changes, out, config, validation, json, quiet)
 

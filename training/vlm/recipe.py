@@ -94,7 +94,7 @@ class ReasoningRecipe(AgentRecipe):
     format_weight: float = Field(0.2, ge=0)
     type_weight: float = Field(0.4, ge=0)
     similarity_weight: float = Field(0.4, ge=0)
-    similarity: Literal["rouge", "minilm", "wordllama"] = Field("rouge", description="Backend of the similarity.")
+    similarity: Literal["rouge", "minilm", "simcse"] = Field("rouge", description="Backend of the similarity.")
 
 
 AnyRecipe = PerceptionRecipe | EvaluationRecipe | ReasoningRecipe

@@ -201,22 +201,26 @@ def train_network(
 
 def make_training_arguments(recipe: AgentRecipe, folder: Path, kind: Any = TrainingArguments, **more: Any) -> Any:
     """What all trainers are told: precision, device, seed, saving, and nothing that prints."""
-    return kind(
-        output_dir=str(folder),
-        seed=recipe.seed,
-        per_device_train_batch_size=recipe.batch,
-        gradient_accumulation_steps=recipe.accumulate,
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.clip,
-        save_total_limit=2,
-        use_cpu=choose_device() == "cpu",
-        bf16=recipe.precision == "bfloat16" and choose_device() != "cpu",
-        report_to=recipe.report_to,
-        disable_tqdm=True,
-        logging_nan_inf_filter=False,
-        dataloader_pin_memory=False,
-        **{"save_strategy": "epoch", "logging_strategy": "epoch", "activation_checkpointing": recipe.recompute} | more,
-    )
+    on_cpu = choose_device() == "cpu"
+    shared = {
+        "output_dir": str(folder),
+        "seed": recipe.seed,
+        "per_device_train_batch_size": recipe.batch,
+        "gradient_accumulation_steps": recipe.accumulate,
+        "weight_decay": recipe.weight_decay,
+        "max_grad_norm": recipe.clip,
+        "activation_checkpointing": recipe.recompute,
+        "save_strategy": "epoch",
+        "save_total_limit": 2,
+        "logging_strategy": "epoch",
+        "logging_nan_inf_filter": False,
+        "use_cpu": on_cpu,
+        "bf16": recipe.precision == "bfloat16" and not on_cpu,
+        "report_to": recipe.report_to,
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+    }
+    return kind(**shared | more)
 
 
 def run_trainer(trainer: Any, folder: Path) -> None:

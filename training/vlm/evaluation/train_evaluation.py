@@ -132,7 +132,5 @@ def _keep_scored(rows: Any, split: str) -> Any:
     """The rows that have all three scores."""
     complete = np.isfinite(_read_truth(rows, split)).all(1)
     if not complete.any():
-        raise UserError(
-            f"No pair of the split {split!r} has all three scores: leave out stage 1 by level_epochs=0."
-        )
+        raise UserError(f"No pair of the split {split!r} has all three scores: leave out stage 1 by level_epochs=0.")
     return rows.select(np.flatnonzero(complete).tolist())
