@@ -24,6 +24,8 @@ CoordinateSpace = Literal["thousandths", "pixels"]
 PromptRole = Literal["perception", "reasoning", "evaluation", "maps", "levels"]
 """What is asked for: boxes, findings, scores as JSON; or features for maps, and scores as words."""
 
+_TASK_FIRST = frozenset({"maps"})
+
 ImageT = TypeVar("ImageT")
 
 
@@ -118,10 +120,11 @@ def build_agent_messages(
     ('The source picture:', 1, 'The edited picture:', 2)
     """
     prompts = read_agent_prompts()
-    parts: list[str | ImageT] = []
+    shown: list[str | ImageT] = []
     for name, image in images.items():
-        parts += [getattr(prompts.pictures, name), image]
-    # Last: what is the same for all pairs comes first, which servers cache.
-    task = Template(prompts.find_role(role).task)
-    parts.append(task.substitute(instruction=quote_untrusted(instruction), **values))
+        shown += [getattr(prompts.pictures, name), image]
+    task = Template(prompts.find_role(role).task).substitute(instruction=quote_untrusted(instruction), **values)
+    # What is read at an image's tokens knows only what stands before it; else the question is last, since servers
+    # cache what is the same for all pairs.
+    parts = [task, *shown] if role in _TASK_FIRST else [*shown, task]
     return AgentMessages(prompts.fill_system(role), tuple(parts))

@@ -18,7 +18,7 @@ from mos.console import Progress
 from mos.errors import UserError
 from mos.files import replace_file
 from training.runs.curve import draw_curve
-from training.samples.pair_sample import PairSample, decode_row
+from training.samples.pair_sample import PairSample, decode_row, require_columns
 from training.samples.read_samples import make_random
 from training.samples.transforms import SampleVariation, vary_sample
 from training.vlm.agent_folder import choose_device
@@ -263,6 +263,13 @@ def write_run_files(out: Path, history: Sequence[dict[str, float]], stage: str =
     replace_file(out / f"{name}{LOG_FILE}", b"".join(orjson.dumps(row) + b"\n" for row in history))
     if history:
         replace_file(out / f"{name}{CURVE_FILE}", draw_curve(history).encode())
+
+
+def require_rows(rows: Any, split: str) -> None:
+    """UserError for a split without pairs, or without the columns of the table "default"."""
+    require_columns(rows.column_names)
+    if not len(rows):
+        raise UserError(f"The split {split!r} is empty: build the dataset with more sources.")
 
 
 def claim_folder(out: Path, recipe: AgentRecipe, backbone_digest: str, rows: Sequence[Any]) -> None:

@@ -22,7 +22,7 @@ from training.vlm.evaluation.score_batches import ask_for_levels, collate_levels
 from training.vlm.evaluation.score_levels import average_levels, measure_level_probabilities
 from training.vlm.evaluation.score_network import EvaluationNetwork
 from training.vlm.recipe import EvaluationRecipe
-from training.vlm.train_network import SampleRows, claim_folder, train_network, write_run_files
+from training.vlm.train_network import SampleRows, claim_folder, require_rows, train_network, write_run_files
 from training.vlm.trained_agent import TrainedAgent, summarise_training, write_used_recipe
 
 _LEAST_SPREAD = 1.0  # MOS points: scores that are all alike give no unit
@@ -55,6 +55,8 @@ def train_evaluation(
         For pairs without scores, a folder of another training, a backbone that cannot be loaded, or a loss that is not
         finite.
     """
+    require_rows(training_rows, "train")
+    require_rows(validation_rows, "validation")
     truth = _read_truth(training_rows, "train")
     _read_truth(validation_rows, "validation")
     opened = open_recipe_backbone(recipe, out)

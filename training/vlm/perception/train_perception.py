@@ -20,7 +20,7 @@ from training.vlm.conversation import move_batch
 from training.vlm.perception.perception_batches import collate_maps
 from training.vlm.perception.perception_network import PerceptionNetwork
 from training.vlm.recipe import PerceptionRecipe
-from training.vlm.train_network import SampleRows, claim_folder, train_network, write_run_files
+from training.vlm.train_network import SampleRows, claim_folder, require_rows, train_network, write_run_files
 from training.vlm.trained_agent import TrainedAgent, summarise_training, write_used_recipe
 
 
@@ -51,6 +51,8 @@ def train_perception(
         For pairs without regions, a folder of another training, a backbone that cannot be loaded, or a loss that is
         not finite.
     """
+    require_rows(training_rows, "train")
+    require_rows(validation_rows, "validation")
     _require_regions(training_rows)
     opened = open_recipe_backbone(recipe, out)
     claim_folder(out, recipe, opened.digest, (training_rows, validation_rows))

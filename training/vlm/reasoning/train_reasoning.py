@@ -40,6 +40,7 @@ from training.vlm.train_network import (
     claim_folder,
     collect_epochs,
     make_training_arguments,
+    require_rows,
     run_trainer,
     write_run_files,
 )
@@ -85,6 +86,8 @@ def train_reasoning(
     """
     if not recipe.sft_epochs and not recipe.grpo_steps:
         raise UserError("There is nothing to train: set sft_epochs or grpo_steps above 0.")
+    require_rows(training_rows, "train")
+    require_rows(validation_rows, "validation")
     training = _keep_described(training_rows, "train")
     validation = _keep_described(validation_rows, "validation")
     opened = open_recipe_backbone(recipe, out)
