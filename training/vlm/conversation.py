@@ -84,7 +84,7 @@ def encode_conversations(
         [images, 3]; and `labels` [B, L] where the conversations have replies: `IGNORED` outside of them.
     """
     asked = [apply_template(processor, each) for each in conversations]
-    ends = [finish_reply(processor, each.reply) for each in conversations]
+    ends = [finish_reply(processor, each) for each in conversations]
     texts = [question + end for question, end in zip(asked, ends, strict=True)]
     batch = processor(
         text=texts,
@@ -105,9 +105,13 @@ def apply_template(processor: Any, conversation: Conversation) -> str:
     return text + conversation.begun
 
 
-def finish_reply(processor: Any, reply: str | None) -> str:
-    """The text of a reply with its end; "" without one."""
-    return "" if reply is None else f"{reply}{processor.tokenizer.eos_token}"
+def finish_reply(processor: Any, conversation: Conversation) -> str:
+    """The text of a reply as the template ends it; "" without one."""
+    if conversation.reply is None:
+        return ""
+    said = {"role": "assistant", "content": [{"type": "text", "text": conversation.begun + conversation.reply}]}
+    whole: str = processor.apply_chat_template([*conversation.messages, said], tokenize=False)
+    return whole.removeprefix(apply_template(processor, conversation))
 
 
 def _label_replies(processor: Any, encoded: dict[str, torch.Tensor], ends: Sequence[str]) -> torch.Tensor:

@@ -76,6 +76,7 @@ class EvaluationRecipe(AgentRecipe):
     head_learning_rate: float = Field(3e-4, gt=0, description="Highest learning rate of the head.")
     hidden: int = Field(512, ge=8, description="Width of the head.")
     flip: float = Field(0.5, ge=0, le=1, description="Probability to exchange left and right.")
+    level_weight: float = Field(0.5, ge=0, description="Weight of the levels in stage 2, which forgets them without.")
     plcc_weight: float = Field(1.0, ge=0, description="Weight of 1 - PLCC beside the error, both of order 1.")
 
 

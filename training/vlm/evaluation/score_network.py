@@ -6,14 +6,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from annotation.records import DIMENSIONS
 from training.runs.losses import compute_correlation
 from training.vlm.agent_network import AgentNetwork
-from training.vlm.conversation import find_last_tokens
-from training.vlm.image_features import MODEL_INPUTS, extract_features, find_core
+from training.vlm.conversation import IGNORED, find_last_tokens
+from training.vlm.image_features import BackboneFeatures, extract_features, find_core
 
 _LOG_SD = (-4.0, 1.0)  # range of predicted deviations, in deviations of the truth
+_LEAST_SPREAD = 1.0  # MOS points: scores that are all alike give no unit
+_LEAST_STATE_SPREAD = 1e-3  # what varies less is rounding
+
+_STATES = 3
+"""Hidden states that the head reads."""
+
 _LEAST_PAIRS = 3
 """Fewest scores of a batch that have a correlation worth learning."""
 
@@ -26,27 +33,49 @@ class ScoreHead(nn.Module):
     channels : int
         Length of a hidden state.
     hidden : int
+
+    Notes
+    -----
+    It reads the state of the question's last token, which has seen everything, and the mean states of the tokens of
+    the source and of the edited image, which show where they differ. States of different pairs are almost alike, so
+    each of their numbers is standardised by its mean and deviation over training pairs.
     """
 
     mean: Tensor
     spread: Tensor
+    state_mean: Tensor
+    state_spread: Tensor
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
+        self.norm = nn.LayerNorm(channels, elementwise_affine=False)
         self.layers = nn.Sequential(
-            nn.LayerNorm(channels),
-            nn.Linear(channels, hidden),
+            nn.Linear(_STATES * channels, hidden),
             nn.SiLU(),
             nn.Linear(hidden, hidden // 2),
             nn.SiLU(),
             nn.Linear(hidden // 2, 2 * len(DIMENSIONS)),
         )
+        self.register_buffer("state_mean", torch.zeros(_STATES, channels))
+        self.register_buffer("state_spread", torch.ones(_STATES, channels))
         self.register_buffer("mean", torch.full((len(DIMENSIONS),), 50.0))
         self.register_buffer("spread", torch.full((len(DIMENSIONS),), 20.0))
 
-    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Standardised scores and log deviations, [N, 3] each."""
-        scores, log_sd = self.layers(pooled.float()).chunk(2, 1)
+    def set_statistics(self, states: Tensor, truth: Tensor) -> None:
+        """Take means and deviations from training pairs: states [N, 3, D], and scores [N, 3] with NaN for none."""
+        normal = self.norm(states.float())
+        self.state_mean.copy_(normal.mean(0))
+        self.state_spread.copy_(normal.std(0, correction=0).clamp_min(_LEAST_STATE_SPREAD))
+        known = ~torch.isnan(truth)
+        mean = truth.nanmean(0)
+        square = torch.where(known, truth - mean, 0.0).square().sum(0) / known.sum(0).clamp_min(1)
+        self.mean.copy_(mean)
+        self.spread.copy_(square.sqrt().clamp_min(_LEAST_SPREAD))
+
+    def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised scores and log deviations, [N, 3] each, of states [N, 3, D]."""
+        normal = (self.norm(states.float()) - self.state_mean) / self.state_spread
+        scores, log_sd = self.layers(normal.flatten(1)).chunk(2, 1)
         return scores, log_sd.clamp(*_LOG_SD)
 
 
@@ -70,18 +99,36 @@ class EvaluationNetwork(AgentNetwork):
 
     def compute_scores(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """Standardised scores and log deviations of each pair, from the last token of the question."""
-        hidden = extract_features(self.backbone, {name: batch[name] for name in MODEL_INPUTS}).hidden
-        last = find_last_tokens(batch["attention_mask"])
-        scores, log_sd = self.head(hidden[torch.arange(len(hidden), device=hidden.device), last])
+        scores, log_sd = self.head(self.read_states(extract_features(self.backbone, batch), batch))
         return scores, log_sd
 
-    def forward(self, truth: Tensor | None = None, labels: Tensor | None = None, **batch: Any) -> dict[str, Tensor]:
-        """The loss of a batch: that of stage 1 with `labels`, that of stage 2 with `truth` in MOS points."""
-        if labels is not None:
-            return {"loss": self.backbone(**batch, labels=labels, use_cache=False).loss}
-        scores, log_sd = self.compute_scores(batch)
-        wanted = (truth.to(scores) - self.head.mean) / self.head.spread  # type: ignore[union-attr]
-        return {"loss": compute_score_loss(scores, log_sd, wanted, self._plcc_weight)}
+    def forward(self, truth: Tensor, labels: Tensor, level_weight: float, score_weight: float, **batch: Any) -> Any:
+        """The loss of a batch: cross-entropy of the levels, and equation 8 on the scores.
+
+        Both come from one pass: a question's last token knows nothing of the reply that follows. Stage 2 goes on
+        learning the levels, which its adapter would forget otherwise.
+        """
+        features = extract_features(self.backbone, batch)
+        hidden = features.hidden
+        loss = hidden.new_zeros((), dtype=torch.float32)
+        said = labels[:, 1:] != IGNORED
+        if level_weight and said.any():
+            logits = self.backbone.get_base_model().lm_head(hidden[:, :-1][said])
+            loss = loss + level_weight * functional.cross_entropy(logits.float(), labels[:, 1:][said])
+        if score_weight:
+            scores, log_sd = self.head(self.read_states(features, batch | {"labels": labels}))
+            wanted = (truth.to(scores) - self.head.mean) / self.head.spread
+            loss = loss + score_weight * compute_score_loss(scores, log_sd, wanted, self._plcc_weight)
+        return {"loss": loss}
+
+    def read_states(self, features: BackboneFeatures, batch: dict[str, Any]) -> Tensor:
+        """What the head reads of each pair, [B, 3, D]; a reply in `labels` is passed over."""
+        last = find_last_tokens(batch["attention_mask"])
+        if "labels" in batch:
+            last = last - (batch["labels"] != IGNORED).sum(1)
+        rows = torch.arange(len(last), device=last.device)
+        images = torch.stack([tokens.mean((0, 1)) for tokens in features.tokens]).unflatten(0, (len(rows), -1))
+        return torch.cat([features.hidden[rows, last][:, None], images], 1)
 
 
 def compute_score_loss(scores: Tensor, log_sd: Tensor, truth: Tensor, plcc_weight: float) -> Tensor:

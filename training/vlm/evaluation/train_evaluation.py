@@ -16,16 +16,18 @@ from mos.console import Progress
 from mos.errors import UserError
 from training.prompts.agent_messages import read_agent_prompts
 from training.vlm.agent_folder import choose_device, make_agent_record, open_recipe_backbone, write_agent_record
+from training.vlm.conversation import move_batch
 from training.vlm.evaluation.evaluation_agent import measure_scores
 from training.vlm.evaluation.mos_scale import fit_level_scale, fit_score_scale
-from training.vlm.evaluation.score_batches import ask_for_levels, collate_levels, collate_scores
+from training.vlm.evaluation.score_batches import ask_for_levels, collate_scores
 from training.vlm.evaluation.score_levels import average_levels, measure_level_probabilities
 from training.vlm.evaluation.score_network import EvaluationNetwork
+from training.vlm.image_features import extract_features
 from training.vlm.recipe import EvaluationRecipe
 from training.vlm.train_network import SampleRows, claim_folder, require_rows, train_network, write_run_files
 from training.vlm.trained_agent import TrainedAgent, summarise_training, write_used_recipe
 
-_LEAST_SPREAD = 1.0  # MOS points: scores that are all alike give no unit
+_STATISTIC_PAIRS = 256
 
 
 def train_evaluation(
@@ -57,13 +59,11 @@ def train_evaluation(
     """
     require_rows(training_rows, "train")
     require_rows(validation_rows, "validation")
-    truth = _read_truth(training_rows, "train")
+    _read_truth(training_rows, "train")
     _read_truth(validation_rows, "validation")
     opened = open_recipe_backbone(recipe, out)
     claim_folder(out, recipe, opened.digest, (training_rows, validation_rows))
     network = EvaluationNetwork(opened.model, recipe.hidden, recipe.plcc_weight).to(choose_device())
-    network.head.mean.copy_(torch.from_numpy(np.nanmean(truth, 0)))
-    network.head.spread.copy_(torch.from_numpy(np.maximum(np.nanstd(truth, 0), _LEAST_SPREAD)))
     run = partial(
         train_network,
         network,
@@ -73,20 +73,24 @@ def train_evaluation(
         progress=progress,
         after_epoch=after_epoch,
     )
-    training = SampleRows(training_rows, recipe.flip, recipe.seed)
-    validation = SampleRows(validation_rows)
-    scale: dict[str, list[float]] = {}
+    collate = partial(collate_scores, opened.processor)
     if recipe.level_epochs:
         history = run(
             SampleRows(_keep_scored(training_rows, "train"), recipe.flip, recipe.seed),
             SampleRows(_keep_scored(validation_rows, "validation")),
-            partial(collate_levels, opened.processor),
+            partial(collate, level_weight=1.0, score_weight=0.0),
             stage="levels",
             epochs=recipe.level_epochs,
         )
         write_run_files(out, history, "levels")
+    training, validation = SampleRows(training_rows, recipe.flip, recipe.seed), SampleRows(validation_rows)
+    _set_statistics(network, partial(collate, level_weight=0.0, score_weight=1.0), SampleRows(training_rows))
     history = run(
-        training, validation, partial(collate_scores, opened.processor), stage="scores", epochs=recipe.score_epochs
+        training,
+        validation,
+        partial(collate, level_weight=recipe.level_weight if recipe.level_epochs else 0.0, score_weight=1.0),
+        stage="scores",
+        epochs=recipe.score_epochs,
     )
     scale = _set_scale(network, opened.processor, validation, progress)
     network.save_trained(out)
@@ -96,6 +100,19 @@ def train_evaluation(
     write_run_files(out, history)
     write_used_recipe(out, recipe)
     return summarise_training(out, history, len(training_rows), len(validation_rows))
+
+
+def _set_statistics(network: EvaluationNetwork, collate: Any, training: SampleRows) -> None:
+    """Let the head know how states and scores of training pairs vary."""
+    network.eval()
+    states, truth = [], []
+    places = np.random.default_rng(0).permutation(len(training))[:_STATISTIC_PAIRS]
+    for place in sorted(places.tolist()):
+        batch = move_batch(collate([training[place]]), choose_device())
+        with torch.no_grad():
+            states.append(network.read_states(extract_features(network.backbone, batch), batch))
+        truth.append(batch["truth"])
+    network.head.set_statistics(torch.cat(states), torch.cat(truth))
 
 
 def _set_scale(
