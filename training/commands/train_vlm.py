@@ -145,3 +145,46 @@ def _describe_in_words(role: VlmRole, trained: TrainedAgent) -> str:
         f"Adapter, recipe and curve.svg are in {trained.out}.\n"
         f'Use it: training.load_agent("{role}", "vlm", checkpoint="{trained.out}")'
     )
+
+
+@train_app.command("check", no_args_is_help=True)
+def check_training_recipe(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="YAML file of a recipe that says its agent, as agent: perception.")
+    ],
+    changes: _Changes = None,
+    json: _Json = False,
+) -> None:
+    """Prove that a recipe trains, generates and rolls out on the same inputs, with its own backbone.
+
+    One batch of unequal images goes through the collator, generation, trl's fine-tuning and trl's GRPO, in other
+    orders, padding and batch sizes, and through an adapter that is saved and loaded. Token ids, mm_token_type_ids,
+    pixel values, positions, logits and losses must agree. Exit status 1 if they do not.
+
+    Examples:
+
+        editfhf train check recipe.yaml
+
+        editfhf train check agents/perception/recipe.yaml backbone=tiny --json
+    """
+    from tempfile import TemporaryDirectory
+
+    from mos.console import print_json, print_line
+    from mos.errors import UserError
+    from training.vlm.recipe import read_any_recipe
+
+    wanted = read_any_recipe(recipe, changes or ())
+    try:
+        from training.vlm.check.run_check import check_recipe, describe_rows
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"A check needs the package {error.name!r}, which is not installed: run pip install 'editfhf[training]'."
+        ) from error
+    with TemporaryDirectory() as folder:
+        rows = check_recipe(wanted, Path(folder))
+    if json:
+        print_json([row.as_record() for row in rows])
+    else:
+        print_line(describe_rows(rows))
+    if not all(row.passed for row in rows):
+        raise typer.Exit(1)

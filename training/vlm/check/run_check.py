@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class CheckRow:
     def passed(self) -> bool:
         """Whether the difference is within the tolerance."""
         return self.difference <= self.tolerance
+
+    def as_record(self) -> dict[str, Any]:
+        """The row as JSON has it; no number stands for what cannot be compared."""
+        known = self.difference if math.isfinite(self.difference) else None
+        return asdict(self) | {"difference": known, "passed": self.passed}
 
 
 def check_recipe(recipe: AnyRecipe, folder: Path, paths: CheckedPaths | None = None) -> list[CheckRow]:
@@ -199,3 +205,19 @@ def _disturb_adapter(backbone: Any, seed: int) -> None:
 
 def _explain_loss(perfect: float) -> str:
     return "a perfect answer must cost nothing: is a sigmoid applied twice?" if abs(perfect) > 1e-3 else ""
+
+
+def describe_rows(rows: Sequence[CheckRow]) -> str:
+    """The comparisons as lines of text, one a path, and each failure with what is wrong."""
+    lines = []
+    for path in dict.fromkeys(row.path for row in rows):
+        own = [row for row in rows if row.path == path]
+        failed = [row for row in own if not row.passed]
+        worst = max(row.difference for row in own)
+        lines.append(
+            f"{'FAILED' if failed else 'ok    '}  {path}: {', '.join(row.quantity for row in own)} ({worst:.1e})"
+        )
+        lines += [f"          {row.quantity}: {row.detail}" for row in failed]
+    count = sum(not row.passed for row in rows)
+    lines.append(f"{count} of {len(rows)} comparisons failed." if count else f"All {len(rows)} comparisons agree.")
+    return "\n".join(lines)

@@ -16,7 +16,7 @@ from training.vlm.image_features import BackboneFeatures, extract_features, find
 
 _LOG_SD = (-4.0, 1.0)  # range of predicted deviations, in deviations of the truth
 _LEAST_SPREAD = 1.0  # MOS points: scores that are all alike give no unit
-_LEAST_STATE_SPREAD = 1e-3  # what varies less is rounding
+_LEAST_STATE_SPREAD = 0.05  # of states of deviation 1: what varies less is not blown up, since the adapter moves it
 
 _STATES = 3
 """Hidden states that the head reads."""
