@@ -13,6 +13,7 @@ import torch
 
 from mos.errors import UserError
 from mos.files import open_regular_file
+from training.vlm.library_noise import silence_libraries
 
 LANGUAGE_PROJECTIONS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """The layers with an adapter. By name alone, LoRA would also reach the vision encoder of some families."""
@@ -46,9 +47,8 @@ def load_backbone(name: str, dtype: torch.dtype = torch.float32, device: str | t
         If there is no such model, it is of another family, it has no safetensors, or memory is too small.
     """
     from transformers import AutoConfig, AutoModelForImageTextToText
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
+    silence_libraries()
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         if config.model_type not in FAMILIES:

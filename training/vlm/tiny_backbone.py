@@ -12,6 +12,7 @@ from pathlib import Path
 from annotation.records import KINDS, SEVERITIES
 from annotation.taxonomy import list_flaw_types
 from training.prompts.agent_messages import PROMPT_FILE, read_agent_prompts
+from training.vlm.library_noise import silence_libraries
 
 VOCABULARY = 2048
 
@@ -37,6 +38,7 @@ def write_tiny_backbone(folder: Path, seed: int = 0) -> None:
 
     from training.vlm.image_processor import ImageOnlyProcessor
 
+    silence_libraries()
     plain = Qwen2Tokenizer(vocab=None, merges=None)
     tokenizer = plain.train_new_from_iterator(_list_texts(), VOCABULARY, show_progress=False)
     tokenizer.add_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
