@@ -172,7 +172,7 @@ def train_network(
         recipe,
         folder,
         num_train_epochs=epochs,
-        warmup_steps=math.ceil(recipe.warmup * epochs * len(training) / (recipe.batch * recipe.accumulate)),  # type: ignore[arg-type]
+        warmup_steps=math.ceil(recipe.warmup * epochs * len(training) / (recipe.batch * recipe.accumulate)),
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
         load_best_model_at_end=True,

@@ -49,9 +49,9 @@ def rows() -> Any:
 
 @pytest.fixture(scope="module")
 def trained(tiny_backbone: Path, rows: Any, tmp_path_factory: pytest.TempPathFactory) -> TrainedAgent:
-    recipe = EvaluationRecipe(**QUICK | {"backbone": str(tiny_backbone), "level_epochs": 1, "score_epochs": 6})
+    recipe = EvaluationRecipe(**QUICK | {"backbone": str(tiny_backbone), "level_epochs": 1, "score_epochs": 5})
     out = tmp_path_factory.mktemp("evaluation") / "agent"
-    return train_evaluation(rows.select([0, 1, 2, 3] * 10), rows.select([1, 2]), recipe, out, NullProgress())
+    return train_evaluation(rows.select([0, 1, 2, 3] * 8), rows.select([1, 2]), recipe, out, NullProgress())
 
 
 def test_correlation_is_that_of_scipy() -> None:

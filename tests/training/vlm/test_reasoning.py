@@ -36,7 +36,7 @@ def make_recipe(backbone: Path, **changes: Any) -> ReasoningRecipe:
 @pytest.fixture(scope="module")
 def trained(tiny_backbone: Path, rows: Any, tmp_path_factory: pytest.TempPathFactory) -> TrainedAgent:
     out = tmp_path_factory.mktemp("reasoning") / "agent"
-    return train_reasoning(rows.select([0, 1] * 20), rows.select([0]), make_recipe(tiny_backbone), out, NullProgress())
+    return train_reasoning(rows.select([0] * 24), rows.select([0]), make_recipe(tiny_backbone), out, NullProgress())
 
 
 @pytest.mark.slow

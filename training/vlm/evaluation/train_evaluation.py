@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from annotation.records import DIMENSIONS
 from mos.console import Progress
@@ -135,7 +136,7 @@ def _set_scale(
     return fit_score_scale(np.array(scores), np.array(sds), wanted) | fit_level_scale(np.array(levels), wanted)
 
 
-def _read_truth(rows: Any, split: str) -> np.ndarray:
+def _read_truth(rows: Any, split: str) -> NDArray[np.float64]:
     """Scores of a split, float64 [n, 3]; UserError where a dimension has none."""
     columns = []
     for name in DIMENSIONS:

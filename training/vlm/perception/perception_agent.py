@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from annotation.images import RgbImage
@@ -60,11 +61,12 @@ class VlmPerception:
         found = []
         for (_, current, _), values in zip(pairs, logits, strict=True):
             maps = scale_logits(values.cpu(), self._shift, (current.shape[0], current.shape[1]))
-            found.append(PerceivedMaps(*(maps[index] for index, _ in enumerate(KINDS)), self.identity))
+            by_kind = dict(zip(KINDS, maps, strict=True))
+            found.append(PerceivedMaps(by_kind["artifact"], by_kind["failure"], self.identity))
         return found
 
 
-def scale_logits(logits: torch.Tensor, shift: Sequence[float], size: tuple[int, int]) -> np.ndarray:
+def scale_logits(logits: torch.Tensor, shift: Sequence[float], size: tuple[int, int]) -> NDArray[np.float32]:
     """Saliency at the size of an image, float32 [2, H, W], from logits on the grid of the decoder."""
     shifted = logits.float() + torch.tensor(shift, dtype=torch.float32)[:, None, None]
     whole = functional.interpolate(shifted[None], size=size, mode="bilinear", align_corners=False)[0]
