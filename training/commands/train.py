@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from mos.console import Progress
     from training.compact.train import TrainingSummary
 
 train_app = typer.Typer(
@@ -16,6 +17,11 @@ train_app = typer.Typer(
     rich_markup_mode="rich",
     help="Train the agents that find, describe and score flaws.",
 )
+
+
+@train_app.callback()
+def _choose_training() -> None:
+    """Where only this module is imported, there is one command, and typer would leave out its name."""
 
 
 @train_app.command("compact", no_args_is_help=True)
@@ -40,6 +46,12 @@ def train_compact_agents(
     validation: Annotated[
         Path | None, typer.Option(metavar="DATASET", help="All pairs of this dataset are the validation pairs.")
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGENT", help="Learn the maps and scores of this agent, such as vlm, rather than those of people."
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder for the features, about 2 MB a pair (default: OUT/cache)."),
@@ -60,6 +72,8 @@ def train_compact_agents(
 
         editfhf train compact dataset --out agents/mine --config recipe.yaml --validation unseen-photos
 
+        editfhf train compact unlabelled --out agents/small --teacher vlm --validation labelled
+
         tensorboard --logdir agents/mine/tensorboard
     """
     from mos.console import print_json, print_line, show_progress
@@ -76,11 +90,28 @@ def train_compact_agents(
             f"Training needs the package {error.name!r}, which is not installed: run pip install 'editfhf[training]'."
         ) from error
     with show_progress(quiet) as progress:
+        if teacher is not None:
+            training_rows = _label_all(training_rows, teacher, out, progress)
         summary = train_compact(training_rows, [validation_rows], recipe, out, cache or out / "cache", progress)
     if json:
         print_json(describe_summary(summary))
     else:
         print_line(_describe_in_words(summary))
+
+
+def _label_all(training_rows: list[Any], teacher: str, out: Path, progress: Progress) -> list[Any]:
+    """The training pairs with the labels of agents; those without an answer are in `rejected.jsonl`."""
+    from mos.files import replace_file
+    from mos.rejections import Rejection, encode_rejection
+    from training.agents.registry import load_agent
+    from training.runs.teacher_labels import label_by_teacher
+
+    agents = load_agent("perception", teacher), load_agent("evaluation", teacher)
+    rejections: list[Rejection] = []
+    labelled = [label_by_teacher(rows, *agents, out / "teacher", progress, rejections.append) for rows in training_rows]
+    if rejections:
+        replace_file(out / "rejected.jsonl", b"".join(encode_rejection(each) for each in rejections))
+    return labelled
 
 
 def _describe_in_words(summary: TrainingSummary) -> str:
