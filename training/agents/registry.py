@@ -26,6 +26,7 @@ DEFAULT_AGENT = "compact"
 _EXTRA_OF_PACKAGE = {"onnxruntime": "agents"}
 
 BUILT_IN_AGENTS: dict[str, str] = {
+    "evaluation.authors": "training.vlm.evaluation.authors_agent:AuthorsEvaluation",
     "evaluation.compact": "training.compact.agents:CompactEvaluation",
     "evaluation.gmsd": "training.baselines.quality_agents:GmsdEvaluation",
     "evaluation.ms-ssim": "training.baselines.quality_agents:MsSsimEvaluation",

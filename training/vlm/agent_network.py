@@ -49,7 +49,7 @@ class AgentNetwork(nn.Module):
         """
         load_adapter(self.backbone, folder)
         try:
-            self.head.load_state_dict(_read_tensors(folder / HEAD_FILE))
+            self.head.load_state_dict(read_tensors(folder / HEAD_FILE))
         except RuntimeError as error:
             raise UserError(f"{folder / HEAD_FILE} is the head of another backbone or recipe.") from error
 
@@ -78,17 +78,28 @@ def load_adapter(backbone: Any, folder: Path) -> None:
     UserError
         For a missing or damaged file, or the adapter of another backbone.
     """
-    tensors = _read_tensors(folder / ADAPTER_FILE)
+    apply_adapter(backbone, read_tensors(folder / ADAPTER_FILE), folder / ADAPTER_FILE)
+
+
+def apply_adapter(backbone: Any, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Put the tensors of an adapter, read from a path, into a backbone that has one of the same rank.
+
+    Raises
+    ------
+    UserError
+        For the adapter of another backbone.
+    """
     wanted = {name: value.shape for name, value in get_peft_model_state_dict(backbone).items()}
     if wanted != {name: value.shape for name, value in tensors.items()}:
+        fitting = sum(wanted.get(name) == value.shape for name, value in tensors.items())
         raise UserError(
-            f"{folder / ADAPTER_FILE} is the adapter of another backbone or recipe: {len(tensors)} tensors, of which "
-            f"{sum(wanted.get(name) == value.shape for name, value in tensors.items())} fit."
+            f"{path} is the adapter of another backbone or recipe: {len(tensors)} tensors, of which {fitting} fit."
         )
     set_peft_model_state_dict(backbone, tensors)
 
 
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file; UserError for any other."""
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
     except FileNotFoundError as error:

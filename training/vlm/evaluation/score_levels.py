@@ -107,8 +107,8 @@ def measure_level_probabilities(
 def average_levels(probabilities: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation in MOS points of level probabilities [..., 5].
 
-    >>> average_levels(np.array([0, 0, 0.5, 0.5, 0]))
-    (array(60.), array(10.))
+    >>> average_levels(np.array([[0, 0, 0.5, 0.5, 0]]))
+    (array([60.]), array([10.]))
     """
     mean = probabilities @ LEVEL_POINTS
     spread = (probabilities * (LEVEL_POINTS - mean[..., None]) ** 2).sum(-1)
