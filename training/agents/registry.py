@@ -38,6 +38,7 @@ BUILT_IN_AGENTS: dict[str, str] = {
     "evaluation.vif": "training.baselines.quality_agents:VifEvaluation",
     "evaluation.vlm": "training.vlm.evaluation.evaluation_agent:VlmEvaluation",
     "perception.aim": "training.baselines.aim:AimPerception",
+    "perception.authors": "training.vlm.perception.authors_perception:AuthorsPerception",
     "perception.ca": "training.baselines.context_aware:ContextAwarePerception",
     "perception.centre": "training.baselines.centre:CentrePrior",
     "perception.compact": "training.compact.agents:CompactPerception",

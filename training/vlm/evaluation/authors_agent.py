@@ -6,14 +6,10 @@ Their folder holds a LoRA adapter of `Qwen3VLModel`, `score_head.pth` and `regre
 from __future__ import annotations
 
 import hashlib
-import io
-import pickle
 from pathlib import Path
-from typing import Any
 
 import torch
-from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from annotation.images import RgbImage
@@ -22,19 +18,26 @@ from mos.errors import UserError
 from mos.files import read_regular_file
 from training.agents.results import AgentIdentity, Score
 from training.vlm.agent_folder import choose_device
-from training.vlm.agent_network import ADAPTER_FILE, apply_adapter, read_tensors
+from training.vlm.agent_network import ADAPTER_FILE, apply_adapter
 from training.vlm.agent_options import find_checkpoint
+from training.vlm.authors_files import (
+    DEFAULT_BACKBONE,
+    LEAST_PIXELS,
+    MOST_PIXELS,
+    AuthorsAdapterConfig,
+    ask_authors_question,
+    number_plainly,
+    read_authors_adapter,
+    read_authors_config,
+    read_pickled_tensors,
+)
 from training.vlm.backbone import add_adapter, find_backbone_folder, load_backbone
-from training.vlm.conversation import Conversation, encode_conversations, find_last_tokens, move_batch
+from training.vlm.conversation import encode_conversations, find_last_tokens, move_batch
 from training.vlm.image_features import find_core
 from training.vlm.image_processor import load_image_processor
 
 HEAD_PICKLE = "score_head.pth"
 
-MOST_PIXELS = 1_048_576
-"""Largest area of an image in their training."""
-
-_LEAST_PIXELS = 65_536
 _QUESTION = (
     "You are scoring an image editing result. The first image is the source image and the second image is the edited "
     "image. Editing instruction: {}. Evaluate the edited image from perceptual quality, instruction following and "
@@ -48,13 +51,6 @@ class _HeadConfig(BaseModel):
     hidden_size: int = Field(ge=1)
     head_hidden_size: int = Field(ge=1)
     head_hidden_size2: int = Field(ge=1)
-
-
-class _AdapterConfig(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    r: int = Field(ge=1)
-    lora_alpha: float = Field(gt=0)
 
 
 class AuthorsScoreHead(nn.Module):
@@ -100,70 +96,39 @@ class AuthorsEvaluation:
     def __init__(
         self,
         checkpoint: str | Path | None = None,
-        backbone: str = "Qwen/Qwen3-VL-8B-Instruct",
+        backbone: str = DEFAULT_BACKBONE,
         plain_positions: bool = True,
     ) -> None:
         folder = find_checkpoint("evaluation", checkpoint)
-        sizes = _read_config(folder / "regression_config.json", _HeadConfig)
-        lora = _read_config(folder / "adapter_config.json", _AdapterConfig)
+        sizes = read_authors_config(folder / "regression_config.json", _HeadConfig)
+        lora = read_authors_config(folder / "adapter_config.json", AuthorsAdapterConfig)
         where = find_backbone_folder(backbone)
         device = choose_device()
         precision = torch.bfloat16 if device == "cuda" else torch.float32
         self._backbone = add_adapter(load_backbone(str(where), precision, device), lora.r, lora.lora_alpha).eval()
-        tensors = read_tensors(folder / ADAPTER_FILE)
-        # They adapted the model without its language head, whose names have one step less.
-        inner = "base_model.model."
-        apply_adapter(
-            self._backbone,
-            {f"{inner}model.{name.removeprefix(inner)}": value for name, value in tensors.items()},
-            folder / ADAPTER_FILE,
-        )
+        apply_adapter(self._backbone, read_authors_adapter(folder), folder / ADAPTER_FILE)
         head = AuthorsScoreHead(sizes.hidden_size, sizes.head_hidden_size, sizes.head_hidden_size2)
-        data = read_regular_file(folder / HEAD_PICKLE)
-        _load_head(head, data, folder / HEAD_PICKLE)
+        try:
+            head.load_state_dict(read_pickled_tensors(folder / HEAD_PICKLE))
+        except RuntimeError as error:
+            raise UserError(
+                f"{folder / HEAD_PICKLE} holds no score head of the sizes in regression_config.json."
+            ) from error
         self._head = head.to(device).eval()
-        self._processor = load_image_processor(where, _LEAST_PIXELS, MOST_PIXELS)
+        self._processor = load_image_processor(where, LEAST_PIXELS, MOST_PIXELS)
         self._plain_positions = plain_positions
+        data = read_regular_file(folder / HEAD_PICKLE)
         digest = hashlib.sha256(data + read_regular_file(folder / ADAPTER_FILE)).hexdigest()
         prompt = "authors, 1-D positions" if plain_positions else "authors, 3-D positions"
         self.identity = AgentIdentity("authors", folder.name, "1", digest, prompt)
 
     def evaluate(self, source: RgbImage, current: RgbImage, instruction: str) -> list[Score]:
         """Score the current image; this agent gives no deviations."""
-        batch = encode_conversations(self._processor, [ask_authors_question(source, current, instruction)])
-        batch = move_batch(batch, choose_device())
-        if self._plain_positions:
-            places = batch["attention_mask"].cumsum(1).sub(1).clamp_min(0)
-            batch["position_ids"] = places.expand(3, -1, -1)
+        question = ask_authors_question(source, current, _QUESTION, instruction)
+        batch = move_batch(encode_conversations(self._processor, [question]), choose_device())
+        batch = number_plainly(batch) if self._plain_positions else batch
         with torch.inference_mode():
             hidden = find_core(self._backbone)(**batch, use_cache=False).last_hidden_state
             last = find_last_tokens(batch["attention_mask"])
             values = self._head(hidden[torch.arange(len(hidden)), last])[0].double().cpu().tolist()
         return [Score(name, value, None, "ok", self.identity) for name, value in zip(DIMENSIONS, values, strict=True)]
-
-
-def ask_authors_question(source: RgbImage, current: RgbImage, instruction: str) -> Conversation:
-    """Their question: both images, then the text; tokens of a template in the instruction are broken up."""
-    safe = instruction.strip().replace("<|", "< |")
-    content: list[dict[str, str]] = [{"type": "image"}, {"type": "image"}]
-    content.append({"type": "text", "text": _QUESTION.format(safe)})
-    return Conversation([{"role": "user", "content": content}], [Image.fromarray(each) for each in (source, current)])
-
-
-def _read_config(path: Path, kind: type[Any]) -> Any:
-    try:
-        return kind.model_validate_json(read_regular_file(path))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: choose a folder of the authors' evaluation agent.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-
-
-def _load_head(head: AuthorsScoreHead, data: bytes, path: Path) -> None:
-    try:
-        head.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
-    except pickle.UnpicklingError as error:
-        raise UserError(f"{path} holds more than tensors, so it is not read: it could run any program.") from error
-    except (RuntimeError, AttributeError, TypeError, EOFError) as error:
-        raise UserError(f"{path} holds no score head of the sizes in regression_config.json.") from error
