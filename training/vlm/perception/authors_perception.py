@@ -15,6 +15,7 @@ from torch.nn import functional
 from annotation.images import RgbImage
 from annotation.records import KINDS, Kind
 from mos.errors import UserError
+from mos.files import read_regular_file
 from training.agents.results import AgentIdentity, PerceivedMaps
 from training.vlm.agent_folder import choose_device
 from training.vlm.agent_network import ADAPTER_FILE, apply_adapter
@@ -169,7 +170,7 @@ class AuthorsPerception:
         digest = hashlib.sha256()
         for kind in KINDS:
             for name in (ADAPTER_FILE, HEAD_PICKLE):
-                digest.update((folder / kind / name).read_bytes())
+                digest.update(read_regular_file(folder / kind / name))
         prompt = "authors, 1-D positions" if plain_positions else "authors, 3-D positions"
         self.identity = AgentIdentity("authors", folder.name, "1", digest.hexdigest(), prompt)
 
@@ -201,4 +202,4 @@ def _load_decoder(path: Path) -> AuthorsMapDecoder:
         decoder.load_state_dict(tensors)
     except (KeyError, IndexError, RuntimeError, ValueError, AssertionError) as error:
         raise UserError(f"{path} holds no saliency decoder in the authors' layout.") from error
-    return decoder.float()
+    return decoder
