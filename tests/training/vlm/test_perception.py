@@ -122,16 +122,16 @@ def test_a_checkpoint_holds_no_backbone_and_no_pickle_of_weights(trained: Traine
 
 @pytest.mark.slow
 def test_a_killed_training_comes_to_the_same_weights(tiny_backbone: Path, rows: Any, tmp_path: Path) -> None:
-    recipe = make_recipe(tiny_backbone, epochs=2)
+    recipe, rows = make_recipe(tiny_backbone, epochs=2), rows.select([0, 1])
 
     def kill(epoch: int) -> None:
         if epoch == 1:
             raise Kill
 
     with pytest.raises(Kill):
-        train_perception(rows, rows, recipe, tmp_path / "killed", NullProgress(), kill)
+        train_perception(rows, rows.select([0]), recipe, tmp_path / "killed", NullProgress(), kill)
     for name in ("killed", "whole"):
-        train_perception(rows, rows, recipe, tmp_path / name, NullProgress())
+        train_perception(rows, rows.select([0]), recipe, tmp_path / name, NullProgress())
     for name in ("adapter_model.safetensors", "head.safetensors", "agent.json", "log.jsonl"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
