@@ -34,6 +34,8 @@ EXTRA_OF_PACKAGE = {
     "label_studio_sdk": "campaign",
     "httpx": "campaign",
     "mlcroissant": "test",
+    "uvicorn": "serve",
+    "starlette": "serve",
 }
 
 
