@@ -8,6 +8,7 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any
 
@@ -142,7 +143,7 @@ def _leave(state: ServerState, done: asyncio.Future[dict[str, Any]]) -> None:
         done.exception()  # retrieved, so that asyncio does not warn
 
 
-async def _await_result(future: Any) -> dict[str, Any]:
+async def _await_result(future: Future[dict[str, Any]]) -> dict[str, Any]:
     try:
         found = await asyncio.wrap_future(future)
     except RefusedItem as refused:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from annotation.images import ImageError, inspect_image
 from annotation.text import MAX_TEXT_LENGTH
 
-MAX_JSON_PARTS = 1_000_000
+MAX_JSON_PARTS = 400_000
 """Commas and opening brackets of one body: a short text of brackets would need much memory as Python objects."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from annotation.images import RgbImage, decode_image
 from annotation.records import DIMENSIONS, KINDS
 from mos.errors import UserError
+from training.agents.absent import NO_AGENT_FAMILY
 from training.agents.protocols import Evaluation
 from training.agents.registry import DEFAULT_AGENT
 from training.agents.results import AgentFailure, combine_scores
@@ -24,6 +25,9 @@ from training.diagnosis.diagnose_pair import (
 from training.serving.pair_items import PairBytes
 from training.serving.workers import Work
 
+UNPAID_FAMILIES = frozenset({"compact", "baseline", NO_AGENT_FAMILY})
+"""Families of agents that run in the process."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoringService:
@@ -34,8 +38,11 @@ class ScoringService:
     evaluation: str = DEFAULT_AGENT
 
     def load_routes(self) -> Mapping[str, Work]:
-        """Load the agents, and make one pair go through them, so that the first request is as fast as the next."""
+        """Load the agents; those in this process see one pair, so that the first request is as fast as the next."""
         agents = load_diagnosis_agents(self.perception, self.reasoning, self.evaluation)
+        if {identity.family for identity in agents.identities.values()} <= UNPAID_FAMILIES:
+            image = np.zeros((64, 64, 3), np.uint8)
+            diagnose_arrays(image, image, "Warm up.", agents)
         return {
             "score": lambda pair: score_pair(pair, agents.evaluation),
             "diagnose": lambda pair: describe_pair(pair, agents),
