@@ -12,6 +12,7 @@ from editfhf.chat.batch import BatchOptions, run_batch
 from editfhf.chat.budget import Limits, Usage, format_cost
 from editfhf.chat.client import Chat
 from editfhf.chat.costs import Price, Prices, default_prices
+from editfhf.chat.first_token import FirstToken, FirstTokenRequest
 from editfhf.chat.http_client import API_KEY_VARIABLE, BASE_URL_VARIABLE, ChatConnection, find_connection
 from editfhf.chat.outcomes import (
     ChatStopped,
@@ -37,6 +38,8 @@ __all__ = [
     "EncodedImage",
     "FailedRequest",
     "FilteredReply",
+    "FirstToken",
+    "FirstTokenRequest",
     "InvalidReply",
     "JsonValue",
     "Limits",

@@ -12,6 +12,7 @@ from typing import Self
 
 from editfhf.chat.budget import Limits, Usage
 from editfhf.chat.costs import Prices, default_prices, max_usage
+from editfhf.chat.first_token import FirstTokenRequest, read_first_token
 from editfhf.chat.http_client import ChatConnection, HttpClient
 from editfhf.chat.outcomes import ChatStopped, RequestOutcome, conclude_request, next_round
 from editfhf.chat.replies import ModelReply, read_completion
@@ -226,7 +227,8 @@ class Chat:
         while (outcome := conclude_request(request, replies, cached=False)) is None:
             exchange = next_round(request, replies, self.prices)
             post = partial(self.http.post_completion, exchange.body)
-            result = await self._sender.send_exchange(exchange, post, read_completion)
+            read = read_first_token if isinstance(request, FirstTokenRequest) else read_completion
+            result = await self._sender.send_exchange(exchange, post, read)
             if not isinstance(result, ModelReply):
                 return replace(result, usage=sum((reply.usage for reply in replies), result.usage))
             replies.append(result)

@@ -94,7 +94,7 @@ def read_completion(data: bytes | dict[str, Any]) -> ChatCompletion:
     Content in parts (the reasoning models of some servers) is the text of its text parts. A completion without a
     choice, or with content that holds no text, has the text None.
     """
-    content = _load_object(data) if isinstance(data, bytes) else data
+    content = load_reply_object(data) if isinstance(data, bytes) else data
     choices = content.get("choices")
     if not isinstance(choices, list):
         raise UnreadableReply
@@ -118,7 +118,8 @@ def _join_parts(content: object, kind: Literal["text", "refusal"]) -> object:
     return "".join(text for part in parts if isinstance(text := part.get(kind), str))
 
 
-def _load_object(data: bytes) -> dict[str, Any]:
+def load_reply_object(data: bytes) -> dict[str, Any]:
+    """The JSON object of a response; `UnreadableReply` for anything else, or one that is too large."""
     if describe_json_excess(data) is not None:
         raise UnreadableReply
     try:

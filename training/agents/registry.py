@@ -34,6 +34,7 @@ BUILT_IN_AGENTS: dict[str, str] = {
     "evaluation.none": "training.agents.absent:AbsentEvaluation",
     "evaluation.psnr": "training.baselines.quality_agents:PsnrEvaluation",
     "evaluation.served": "training.served.evaluation:make_served_evaluation",
+    "evaluation.served-levels": "training.served.level_evaluation:make_level_evaluation",
     "evaluation.ssim": "training.baselines.quality_agents:SsimEvaluation",
     "evaluation.vif": "training.baselines.quality_agents:VifEvaluation",
     "evaluation.vlm": "training.vlm.evaluation.evaluation_agent:VlmEvaluation",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from training.commands.train_levels import train_level_calibration
+
 if TYPE_CHECKING:
     from mos.console import Progress
     from training.compact.train import TrainingSummary
@@ -19,9 +21,7 @@ train_app = typer.Typer(
 )
 
 
-@train_app.callback()
-def _choose_training() -> None:
-    """Where only this module is imported, there is one command, and typer would leave out its name."""
+train_app.command("levels", no_args_is_help=True)(train_level_calibration)
 
 
 @train_app.command("compact", no_args_is_help=True)

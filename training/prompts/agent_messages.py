@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from annotation.records import SEVERITIES, Kind
+from annotation.records import SEVERITIES, Dimension, Kind
 from annotation.taxonomy import load_flaw_definitions
 from editfhf.drafting.requests import quote_untrusted
 from mos.files import read_regular_file
@@ -21,8 +21,8 @@ PROMPT_FILE = Path(__file__).with_name("v1.yaml")
 
 CoordinateSpace = Literal["thousandths", "pixels"]
 
-PromptRole = Literal["perception", "reasoning", "evaluation", "maps", "levels"]
-"""What is asked for: boxes, findings, scores as JSON; or features for maps, and scores as words."""
+PromptRole = Literal["perception", "reasoning", "evaluation", "maps", "levels", "digits"]
+"""What is asked for: boxes, findings, scores as JSON; or features for maps, scores as words, one score as a digit."""
 
 _TASK_FIRST = frozenset({"maps"})
 
@@ -38,6 +38,12 @@ class RolePrompt(_StrictModel):
 
     system: str
     task: str
+
+
+class DigitsPrompt(RolePrompt):
+    """Message and question of the agent that answers with a level's digit, and what each dimension asks."""
+
+    qualities: Mapping[Dimension, str]
 
 
 class PictureCaptions(_StrictModel):
@@ -60,6 +66,7 @@ class AgentPrompts(_StrictModel):
     evaluation: RolePrompt
     maps: RolePrompt
     levels: RolePrompt
+    digits: DigitsPrompt
 
     def fill_system(self, role: PromptRole) -> str:
         """The system message of an agent, with the closed lists."""

@@ -17,7 +17,7 @@ from training.prompts.agent_messages import build_agent_messages, read_agent_pro
 from training.samples.pair_sample import scale_array
 from training.served.server import ServedOptions
 
-ServedRole = Literal["perception", "reasoning", "evaluation"]
+ServedRole = Literal["perception", "reasoning", "evaluation", "digits"]
 
 AGENT_VERSION = "1"
 
@@ -26,7 +26,7 @@ def identify_served_agent(role: ServedRole, options: ServedOptions) -> AgentIden
     """The identity of an agent: its model, and a digest of all that decides what the model is asked."""
     prompt = read_agent_prompts()
     wording = prompt.find_role(role)
-    asked = {
+    asked: dict[str, object] = {
         "system": prompt.fill_system(role),
         "task": wording.task,
         "pictures": prompt.pictures.model_dump(),
@@ -35,6 +35,8 @@ def identify_served_agent(role: ServedRole, options: ServedOptions) -> AgentIden
         "image": [options.max_side, options.picture_format],
         "max_output_tokens": options.max_output_tokens,
     }
+    if role == "digits":
+        asked |= {"qualities": dict(prompt.digits.qualities)}
     digest = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return AgentIdentity("served", options.model, AGENT_VERSION, options.model, f"{prompt.version}-{digest[:12]}")
 

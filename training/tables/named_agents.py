@@ -15,7 +15,7 @@ from training.tables.run_agents import NamedAgent
 
 RECORDS_FOLDER = "records"
 
-ASKED_AGENTS = ("served", "vlm", "authors")
+ASKED_AGENTS = ("served", "served-levels", "vlm", "authors")
 """Agents that cost money, or need a server or a checkpoint: they run only if they are named."""
 
 _NO_WEIGHTS = "needs the weights that its authors trained, and no installable package carries them."
