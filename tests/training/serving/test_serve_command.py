@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -178,13 +179,11 @@ def test_a_worker_killed_at_work_costs_its_pair_alone(server: RunningServer) -> 
 def test_the_client_sends_again_what_a_lost_worker_had(server: RunningServer) -> None:
     (worker,) = find_workers(server)
     os.kill(worker, signal.SIGSTOP)
-    client = RewardClient(server.url, KEY)
-    with ThreadPoolExecutor(1) as threads:
+    with closing(RewardClient(server.url, KEY)) as client, ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(client.score, [(SOURCE, EDITED, "Add a red box.")])
         time.sleep(0.5)
         os.kill(worker, signal.SIGKILL)
         assert waiting.result()[0].values["overall"] is not None
-    client.close()
 
 
 def test_counters_and_limits_are_shown_and_logs_hold_no_secret(server: RunningServer) -> None:
