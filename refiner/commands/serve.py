@@ -46,7 +46,6 @@ def run_serve(
 
     import uvicorn  # noqa: F401  # a missing extra is one sentence, before the agents are loaded
 
-    from mos.console import print_line
     from refiner.serving import ROUTES, RefiningService
     from training.serving.pair_items import ServeLimits
     from training.serving.run_server import find_serve_key, run_server
@@ -59,5 +58,14 @@ def run_serve(
         port=port,
         workers=workers,
         key=find_serve_key(os.environ, key_file, host),
-        on_ready=lambda address: print_line(f"Serving on {address}"),
+        on_ready=_show_address,
     )
+
+
+def _show_address(address: str) -> None:
+    import sys
+
+    from mos.console import print_line
+
+    print_line(f"Serving on {address}")
+    sys.stdout.flush()  # whoever reads it through a pipe waits for it

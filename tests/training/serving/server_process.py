@@ -32,7 +32,7 @@ class RunningServer(NamedTuple):
 def running_server(folder: Path, *words: str, key: str | None = KEY) -> Iterator[RunningServer]:
     """A server on a free port; at the end it is told to stop, and must do so with status 0."""
     log = folder / "serve.log"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"} | ({} if key is None else {"EDITFHF_SERVE_KEY": key})
+    environment = dict(os.environ) | ({} if key is None else {"EDITFHF_SERVE_KEY": key})
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "editfhf.cli", "serve", "--port", "0", *words],
