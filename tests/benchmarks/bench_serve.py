@@ -1,6 +1,6 @@
 """Pairs a second of POST /score beside the same agent in this process, one JSON line a measure.
 
-    python tests/benchmarks/bench_serve.py [--pairs 64] [--side 512] [--workers 1] [--repeats 3]
+    python tests/benchmarks/bench_serve.py [--pairs 16] [--side 512] [--workers 1] [--repeats 3]
 
 Every pair is another image, so that no answer is kept. Server and process take turns; the best of the repeats counts.
 """
@@ -50,7 +50,7 @@ def measure(work: Callable[[], object], pairs: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=64)
+    parser.add_argument("--pairs", type=int, default=16)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
