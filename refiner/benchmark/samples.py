@@ -10,13 +10,11 @@ from typing import Any, Literal
 import orjson
 
 from annotation.corpus import PAIRS_FILE
-from annotation.json_lines import read_json_lines
 from annotation.text import describe_bad_id
 from mos.errors import UserError
 from mos.files import read_regular_file
-from mos.rejections import Rejection
 from refiner.benchmark.suites import Suite
-from refiner.benchmark.verdicts import JudgedSample
+from refiner.benchmark.verdicts import JudgedSample, read_strict_lines
 
 Language = Literal["en", "cn"]
 
@@ -91,7 +89,7 @@ def _describe_layout(suite: Suite) -> str:
 
 
 def _read_gedit(folder: Path, language: Language, intersection: bool) -> Iterator[BenchmarkSample]:
-    for where, row in _read_lines(folder / GEDIT_FILE):
+    for where, row in read_strict_lines(folder / GEDIT_FILE):
         key, group = _take_id(row, "key", where), _take_id(row, "task_type", where)
         if _take(row, "instruction_language", where) != language or (
             intersection and not row.get("Intersection_exist")
@@ -124,21 +122,10 @@ def _read_kris(folder: Path) -> Iterator[BenchmarkSample]:
 
 
 def _read_pairs(folder: Path) -> Iterator[BenchmarkSample]:
-    for where, row in _read_lines(folder / PAIRS_FILE):
+    for where, row in read_strict_lines(folder / PAIRS_FILE):
         name = _take_id(row, "pair_id", where)
         judged = JudgedSample(name, _take(row, "source_id", where), str(row.get("task") or "all"))
         yield BenchmarkSample(judged, _take(row, "instruction", where), _take(row, "source", where), name)
-
-
-def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    if not path.is_file():
-        return
-    for row, value in read_json_lines(path, path.name, _refuse_line):
-        yield f"{path}, line {row}", value
-
-
-def _refuse_line(rejection: Rejection) -> None:
-    raise UserError(f"{rejection.file}, line {rejection.row}: {rejection.message}")
 
 
 def _take(row: dict[str, Any], name: str, where: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -148,9 +148,11 @@ def read_judged_run(folder: Path) -> JudgedRun:
         The folder has no receipt, or a line is no verdict.
     """
     receipt = _read_receipt(folder)
-    samples = tuple(JudgedSample(**_pick(JudgedSample, row, where)) for where, row in _read(folder, SAMPLES_FILE))
+    samples = tuple(
+        JudgedSample(**_pick(JudgedSample, row, where)) for where, row in read_strict_lines(folder / SAMPLES_FILE)
+    )
     latest: dict[tuple[str, str, str, int], Verdict] = {}
-    for where, row in _read(folder, VERDICTS_FILE):
+    for where, row in read_strict_lines(folder / VERDICTS_FILE):
         verdict = Verdict(**_pick(Verdict, row, where))
         if verdict.status not in get_args(VerdictStatus):
             raise UserError(f"{where}: expected a status of {', '.join(get_args(VerdictStatus))}.")
@@ -170,11 +172,17 @@ def _read_receipt(folder: Path) -> dict[str, Any]:
     return receipt
 
 
-def _read(folder: Path, name: str) -> Iterable[tuple[str, dict[str, Any]]]:
-    path = folder / name
+def read_strict_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSON-lines file, each with the words that say where it is; none of a file that is not there.
+
+    Raises
+    ------
+    UserError
+        For the first line that is no object.
+    """
     if not path.exists() or not path.stat().st_size:
         return
-    for row, value in read_json_lines(path, name, _refuse_line):
+    for row, value in read_json_lines(path, path.name, _refuse_line):
         yield f"{path}, line {row}", value
 
 
