@@ -26,10 +26,11 @@ EditorMaker = Callable[[str], Editor]
 
 @dataclass(frozen=True, slots=True)
 class PlannedEdit:
-    """One editor on one instance: a line of `prompts.jsonl` and the name of an editor."""
+    """One editor on one instance: a line of `prompts.jsonl`, the name of an editor, and the seed that is asked for."""
 
     instance: Mapping[str, Any]
     editor: str
+    seed: int = 0
 
     @property
     def path(self) -> str:
@@ -37,14 +38,17 @@ class PlannedEdit:
         return f"{EDITS_FOLDER}/{self.instance['instance_id']}/{self.editor}"
 
 
-def plan_edits(root: Path, editors: Sequence[str]) -> list[PlannedEdit]:
+def plan_edits(root: Path, editors: Sequence[str], seed: int = 0) -> list[PlannedEdit]:
     """Every editor on every instance, in the order of `prompts.jsonl`; `UserError` without prompts."""
-    return [PlannedEdit(row, name) for row in read_table(root, PROMPTS_FILE, "prompts") for name in editors]
+    return [PlannedEdit(row, name, seed) for row in read_table(root, PROMPTS_FILE, "prompts") for name in editors]
 
 
 def is_edited(root: Path, planned: PlannedEdit) -> bool:
-    """Whether the edit has an outcome. Its image is written first, so that an outcome `ok` always has one."""
-    return (root / f"{planned.path}.json").is_file()
+    """Whether the edit has an outcome for its instruction and seed. The image is written before the outcome."""
+    if not (root / f"{planned.path}.json").is_file():
+        return False
+    outcome = read_outcome(root, planned)
+    return bool(outcome["instruction"] == planned.instance["instruction"] and outcome["asked_seed"] == planned.seed)
 
 
 def read_outcome(root: Path, planned: PlannedEdit) -> dict[str, Any]:
@@ -87,14 +91,14 @@ def collect_edits(
         Counts in and out of all planned edits.
     """
     with lock_collection(root):
-        planned = plan_edits(root, editors)
+        planned = plan_edits(root, editors, seed)
         waiting = [one for one in planned if not _has_final_outcome(root, one, retry_errors)]
         progress.begin("Edits", len(planned))
         progress.advance(len(planned) - len(waiting))
         for name in editors:
             mine = [one for one in waiting if one.editor == name]
             if mine:
-                for _ in _run_editor(root, make_editor(name), mine, seed, concurrency):
+                for _ in _run_editor(root, make_editor(name), mine, concurrency):
                     progress.advance()
         return _finish(root, planned)
 
@@ -103,25 +107,23 @@ def _has_final_outcome(root: Path, planned: PlannedEdit, retry_errors: bool) -> 
     return is_edited(root, planned) and not (retry_errors and read_outcome(root, planned)["status"] == "error")
 
 
-def _run_editor(
-    root: Path, editor: Editor, planned: Sequence[PlannedEdit], seed: int, concurrency: int
-) -> Iterator[None]:
+def _run_editor(root: Path, editor: Editor, planned: Sequence[PlannedEdit], concurrency: int) -> Iterator[None]:
     with ExitStack() as stack:
         if hasattr(editor, "close"):
             stack.callback(editor.close)
         threads = stack.enter_context(ThreadPoolExecutor(concurrency))
         pool = BoundedPool(threads, 2 * concurrency)
-        yield from pool.run(_make_edit, ((root, editor, one, seed) for one in planned))
+        yield from pool.run(_make_edit, ((root, editor, one) for one in planned))
 
 
-def _make_edit(root: Path, editor: Editor, planned: PlannedEdit, seed: int) -> None:
+def _make_edit(root: Path, editor: Editor, planned: PlannedEdit) -> None:
     source = decode_image(read_image_bytes(root, planned.instance["image"]))
     mask = np.full(source.shape[:2], 255, np.uint8)
-    result = editor.edit(EditRequest(source, source, mask, planned.instance["instruction"], seed))
+    result = editor.edit(EditRequest(source, source, mask, planned.instance["instruction"], planned.seed))
     record = result.record
     status, detail, image = record.status, record.detail, result.image
     if image is not None:
-        image, detail = _fit_size(image, source.shape[:2])
+        image, detail = _fit_size(image, (source.shape[0], source.shape[1]))
         status = "ok" if image is not None else "error"
     (root / planned.path).parent.mkdir(parents=True, exist_ok=True)
     if image is not None:
@@ -131,6 +133,8 @@ def _make_edit(root: Path, editor: Editor, planned: PlannedEdit, seed: int) -> N
         "detail": detail,
         "editor": planned.editor,
         "version": record.version,
+        "instruction": planned.instance["instruction"],
+        "asked_seed": planned.seed,
         "seed": record.seed,
         "parameters": dict(record.parameters),
         "seconds": round(record.seconds, 3),

@@ -19,6 +19,7 @@ from annotation.json_lines import write_json_lines
 from annotation.taxonomy import load_edit_tasks
 from annotation.text import collapse_blanks, normalize_text
 from editfhf.chat import Chat, ChatConnection, EncodedImage, Limits, ModelAnswer, ModelRequest, Prices, Usage
+from editfhf.chat.costs import max_usage
 from editfhf.collect.folder import CHAT_FOLDER, PROMPTS_FILE, SOURCES_FILE, finish_step, lock_collection, read_table
 from mos.console import Progress
 from mos.errors import UserError
@@ -130,8 +131,6 @@ def build_prompt_requests(root: Path, options: PromptOptions) -> Iterator[ModelR
 
 def estimate_prompts(root: Path, options: PromptOptions, prices: Prices) -> tuple[int, Usage]:
     """Requests of `collect_prompts` and their largest usage; nothing is sent."""
-    from editfhf.chat.costs import max_usage
-
     usages = [max_usage(request, prices) for request in build_prompt_requests(root, options)]
     return len(usages), sum(usages, Usage())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,8 @@ import orjson
 from annotation.images import RgbImage, decode_image, read_image_bytes
 from annotation.json_lines import read_json_lines, write_json_lines
 from annotation.records import DIMENSIONS
+from editfhf.chat import Prices, Usage
+from editfhf.chat.costs import max_usage
 from editfhf.collect.edit import PlannedEdit, read_outcome
 from editfhf.collect.folder import (
     EDITS_FOLDER,
@@ -21,6 +24,7 @@ from editfhf.collect.folder import (
     lock_collection,
     read_table,
 )
+from editfhf.collect.judge import build_judge_request
 from mos.console import Progress
 from mos.errors import UserError
 from mos.files import append_lines
@@ -44,7 +48,9 @@ def list_results(root: Path) -> list[PlannedEdit]:
     for row in read_table(root, PROMPTS_FILE, "prompts"):
         for path in sorted((root / EDITS_FOLDER / row["instance_id"]).glob("*.json")):
             planned = PlannedEdit(row, path.stem)
-            if read_outcome(root, planned)["status"] == "ok":
+            outcome = read_outcome(root, planned)
+            # An edit of an instruction that a person has corrected since is no result.
+            if outcome["status"] == "ok" and outcome["instruction"] == row["instruction"]:
                 found.append(planned)
     return found
 
@@ -73,8 +79,9 @@ def collect_scores(root: Path, name: str, scorer: Scorer, progress: Progress) ->
         known = _read_scores(root, name)
         progress.begin("Scores", len(results))
         for one in results:
-            if one.path not in known:
-                known[one.path] = _score_result(root, one, name, scorer)
+            digest = hashlib.sha256(read_image_bytes(root, f"{one.path}.png")).hexdigest()
+            if one.path not in known or known[one.path]["digest"] != digest:
+                known[one.path] = _score_result(root, one, name, scorer) | {"digest": digest}
                 append_lines(root / SCORES_FILE, [orjson.dumps(known[one.path]) + b"\n"], sync=False)
             progress.advance()
         rows = [known[one.path] for one in results]
@@ -105,3 +112,13 @@ def _score_result(root: Path, planned: PlannedEdit, name: str, scorer: Scorer) -
 
 def _is_score(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
+
+
+def estimate_judge(root: Path, model: str, prices: Prices) -> Usage:
+    """Largest usage of a judge that scores every result; nothing is sent."""
+    total = Usage()
+    for one in list_results(root):
+        source = decode_image(read_image_bytes(root, one.instance["image"]))
+        edited = decode_image(read_image_bytes(root, f"{one.path}.png"))
+        total += max_usage(build_judge_request(model, source, edited, one.instance["instruction"]), prices)
+    return total

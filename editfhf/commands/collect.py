@@ -126,7 +126,7 @@ def run_edit(
     names = list(dict.fromkeys(editor))
     kinds = {name: find_editor_entry(name).kind for name in names}
     if dry_run:
-        left = [one for one in plan_edits(collection, names) if not is_edited(collection, one)]
+        left = [one for one in plan_edits(collection, names, seed) if not is_edited(collection, one)]
         for name in names:
             print_line(f"{name}: {sum(one.editor == name for one in left):,} edits left ({kinds[name]}).")
         return
@@ -138,20 +138,45 @@ def run_edit(
 @collect_app.command("score", no_args_is_help=True)
 def run_score(
     collection: CollectionArgument,
-    scorer: Annotated[str, typer.Option("--scorer", help="MODULE:FUNCTION(source, edited, instruction) -> scores.")],
+    scorer: Annotated[
+        str | None, typer.Option("--scorer", help="MODULE:FUNCTION(source, edited, instruction) -> scores.")
+    ] = None,
+    judge: Annotated[str | None, typer.Option("--judge", help="Name of a model that judges every result.")] = None,
+    base_url: Annotated[str | None, typer.Option("--base-url", help="OpenAI-compatible server of the judge.")] = None,
+    key_file: Annotated[Path | None, typer.Option("--key-file", help="File of mode 600 with the API key.")] = None,
+    max_money: Annotated[str | None, typer.Option("--max-money", help="Stop before exceeding N dollars.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show requests and their cost; send nothing.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Score every result in [0, 100] for each dimension.
+    """Score every result in [0, 100] for each dimension, by a function or by a judge.
 
-    Example:
+    Examples:
 
         editfhf collect score my-collection --scorer my_scores:score
-    """
-    from editfhf.collect.score import collect_scores, load_scorer
 
+        editfhf collect score my-collection --judge gpt-5 --dry-run
+    """
+    from editfhf.chat import Limits, default_prices, find_connection, format_cost
+    from editfhf.collect.judge import Judge
+    from editfhf.collect.score import Scorer, collect_scores, estimate_judge, list_results, load_scorer
+
+    if (scorer is None) == (judge is None):
+        raise UserError("Expected one of --scorer MODULE:FUNCTION and --judge MODEL.")
+    if dry_run:
+        count = len(list_results(collection))
+        cost = format_cost(estimate_judge(collection, judge, default_prices())) if judge else "$0.00"
+        print_line(f"{count:,} results, at most {cost}. Nothing was scored.")
+        return
+    if judge is not None:
+        connection = find_connection(os.environ, base_url, key_file)
+        limits = Limits(money=parse_dollars(max_money))
+        function: Scorer = Judge(collection, judge, connection, limits, default_prices())
+        name = f"judge:{judge}"
+    else:
+        function, name = load_scorer(scorer or ""), scorer or ""
     with show_progress(quiet) as progress:
-        counts = collect_scores(collection, scorer, load_scorer(scorer), progress)
+        counts = collect_scores(collection, name, function, progress)
     _print_counts({"score": counts}, json)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -15,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from annotation.images import RgbImage
+from annotation.records import DIMENSIONS
 from annotation.simulate.photos import list_packaged_photos, load_photo_pixels
 
 MODEL = "scripted-vlm"
@@ -36,7 +38,7 @@ def write_photos(folder: Path, count: int = 4) -> Path:
 def score_by_change(source: RgbImage, edited: RgbImage, instruction: str) -> Mapping[str, float]:
     """Less change is better."""
     change = float(np.abs(source.astype(float) - edited.astype(float)).mean())
-    return dict.fromkeys(("perceptual_quality", "instruction_following", "visual_consistency"), 100 / (1 + change))
+    return dict.fromkeys(DIMENSIONS, 100 / (1 + change))
 
 
 class ScriptedVlm(ThreadingHTTPServer):
@@ -60,18 +62,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         parts = body["messages"][1]["content"]
-        tasks = re.findall(r"^(\d+)\. (\w+)", parts[1]["text"], re.MULTILINE)
+        tasks = re.findall(r"^(\d+)\. (\w+)", parts[-1]["text"], re.MULTILINE)
+        digest = hashlib.sha256(parts[0]["image_url"]["url"].encode()).hexdigest()[:8]
         self.server.answered += 1
         texts = self.server.texts
         made = [
             {
                 "task_number": int(number),
-                "instruction": texts.get(int(number), f"Make a {task} of photo {self.server.answered}."),
+                "instruction": texts.get(int(number), f"Make a {task} of photo {digest}."),
                 "visible": "photo",
             }
             for number, task in tasks
         ]
-        message = {"role": "assistant", "content": json.dumps({"instructions": made})}
+        judged = dict.fromkeys(DIMENSIONS, 70)
+        asked = body["response_format"]["json_schema"]["name"]
+        content = json.dumps(judged if asked == "JudgeReply" else {"instructions": made})
+        message = {"role": "assistant", "content": content}
         self._reply(
             {
                 "id": "reply",

@@ -1,4 +1,4 @@
-"""From a folder of photos to a corpus: counts that agree, nothing asked twice, and the same bytes after a second run."""
+"""From a folder of photos to a corpus: counts that agree, nothing asked twice, the same bytes again."""
 
 from __future__ import annotations
 
