@@ -54,11 +54,16 @@ class ImageQuality:
 
 def measure_quality(image: RgbImage) -> ImageQuality:
     """Measure uint8 [H, W, 3] sRGB."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    grey = convert_to_grey(image)
     share = np.bincount(grey.ravel(), minlength=256) / grey.size
     share = share[share > 0]
     sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
     return ImageQuality(float(grey.mean()), sharpness, float(-(share * np.log2(share)).sum()), hash_image(grey))
+
+
+def convert_to_grey(image: RgbImage) -> NDArray[np.uint8]:
+    """Grey values uint8 [H, W] of uint8 [H, W, 3] sRGB."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def hash_image(grey: NDArray[np.uint8]) -> int:

@@ -98,7 +98,8 @@ def _read_scores(root: Path, name: str) -> dict[str, dict[str, Any]]:
         return {}
     # The last line may be cut by a kill; it is made again.
     rows = (row for _, row in read_json_lines(root / SCORES_FILE, SCORES_FILE, lambda _: None))
-    return {row["result"]: row for row in rows if row.get("scorer") == name}
+    # A result without a score is asked about again: the judge may have been out of money or unreachable.
+    return {row["result"]: row for row in rows if row.get("scorer") == name and row.get("status") == "ok"}
 
 
 def _score_result(root: Path, planned: PlannedEdit, name: str, scorer: Scorer) -> dict[str, Any]:

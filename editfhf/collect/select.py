@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import orjson
 import yaml
 
@@ -26,7 +25,7 @@ from editfhf.collect.folder import (
     read_counts,
     read_table,
 )
-from editfhf.collect.quality import count_different_bits, hash_image
+from editfhf.collect.quality import convert_to_grey, count_different_bits, hash_image
 from editfhf.collect.sources import ATTRIBUTION_FILE, write_attribution
 from mos.errors import UserError
 from mos.files import open_folder_replacement
@@ -105,7 +104,7 @@ def select_pairs(root: Path, corpus: Path, name: str, rules: SelectionRules) -> 
         instances = {row["instance_id"]: row for row in read_table(root, PROMPTS_FILE, "prompts")}
         groups: dict[str, list[ScoredResult]] = defaultdict(list)
         for row in scored:
-            grey = cv2.cvtColor(decode_image(read_image_bytes(root, f"{row['result']}.png")), cv2.COLOR_RGB2GRAY)
+            grey = convert_to_grey(decode_image(read_image_bytes(root, f"{row['result']}.png")))
             result = ScoredResult(row["result"], compute_overall(row["scores"]) or 0.0, hash_image(grey))
             groups[_instance_of(row["result"])].append(result)
         chosen: list[ScoredResult] = []

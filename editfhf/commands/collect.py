@@ -219,3 +219,22 @@ def run_status(collection: CollectionArgument, json: JsonOption = False) -> None
     if not counts:
         raise UserError(f"{collection} is no collection. Begin with: editfhf collect sources {collection} PHOTOS.")
     _print_counts(counts, json)
+
+
+@collect_app.command("run", no_args_is_help=True)
+def run_all(
+    plan: Annotated[Path, typer.Argument(help="A collect.yaml.")],
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run every step that a collect.yaml describes. Run it again after an interruption.
+
+    Example:
+
+        editfhf collect run collect.yaml
+    """
+    from editfhf.collect.run import run_plan
+
+    with show_progress(quiet) as progress:
+        counts = run_plan(plan, progress)
+    _print_counts(counts, json)
