@@ -206,18 +206,27 @@ def run_select(
 
 
 @collect_app.command("status", no_args_is_help=True)
-def run_status(collection: CollectionArgument, json: JsonOption = False) -> None:
+def run_status(
+    collection: CollectionArgument,
+    page: Annotated[Path | None, typer.Option("--page", help="Also write a page with pictures to this file.")] = None,
+    json: JsonOption = False,
+) -> None:
     """Show what came in and went out of each step.
 
-    Example:
+    Examples:
 
         editfhf collect status my-collection
+
+        editfhf collect status my-collection --page collection.html
     """
     from editfhf.collect.folder import read_counts
+    from editfhf.collect.report import write_collection_page
 
     counts = read_counts(collection)
     if not counts:
         raise UserError(f"{collection} is no collection. Begin with: editfhf collect sources {collection} PHOTOS.")
+    if page is not None:
+        write_collection_page(collection, page)
     _print_counts(counts, json)
 
 

@@ -99,3 +99,16 @@ def test_a_person_corrects_prompts_in_a_table(tmp_path: Path, vlm: ScriptedVlm) 
 def test_a_step_without_the_one_before_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Run first: editfhf collect prompts"):
         call("edit", tmp_path / "c", "--editor", "denoise", "-q")
+
+
+def test_the_page_shows_every_result_and_escapes_what_it_was_told(tmp_path: Path, vlm: ScriptedVlm) -> None:
+    collect(tmp_path / "c", write_photos(tmp_path / "photos", 1), vlm)
+    table = tmp_path / "c" / "prompts.jsonl"
+    table.write_text(table.read_text().replace("Make a", "<b>Make a</b>"))
+    call("status", tmp_path / "c", "--page", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    # Two instances: the source, denoise and deblur; inpaint declines to fill a whole image.
+    assert page.count("data:image/jpeg;base64,") == 6
+    assert page.count("refused The mask covers the whole image") == 2
+    assert "<b>Make" not in page
+    assert "&lt;b&gt;Make" in page
