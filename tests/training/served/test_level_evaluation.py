@@ -138,7 +138,7 @@ def test_a_server_that_gives_too_little_gets_a_status(double: LogprobServer, ser
 def calibrate_with(server: ModelServer, maps: dict[Any, LevelMap]) -> LevelCalibration:
     from training.served.prompt import identify_served_agent
 
-    identity = identify_served_agent("levels", server.options)
+    identity = identify_served_agent("digits", server.options)
     return LevelCalibration(model=identity.name, prompt_version=identity.prompt_version, maps=maps)
 
 
