@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.images import RgbImage
+from annotation.records import Box
 from refiner.planning.make_plan import PlannedEdit
 
 
@@ -38,7 +39,15 @@ class AcceptedEdit:
 
 def cut_accepted_edit(turn: int, edit: PlannedEdit, before: RgbImage, after: RgbImage) -> AcceptedEdit:
     """Cut what changed between two images out of the area of an edit; at least one pixel did."""
-    x0, y0, x1, y1 = map(int, edit.area.box)  # nothing is changed outside of it
+    rationale = next((one.rationale for one in edit.findings if one.rationale), "")
+    named = (edit.flaw_type or edit.kind).replace("_", " ")
+    title = f"turn {turn}, {edit.edit_id}: {named}{f' - {rationale}' if rationale else ''}"
+    return cut_change(turn, edit.edit_id, title, edit.area.box, before, after)
+
+
+def cut_change(turn: int, edit_id: str, title: str, box: Box, before: RgbImage, after: RgbImage) -> AcceptedEdit:
+    """Cut what changed between two images out of a box; at least one pixel did, and none outside of the box."""
+    x0, y0, x1, y1 = map(int, box)
     changed = np.any(before[y0:y1, x0:x1] != after[y0:y1, x0:x1], axis=2)
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     top, left = y0 + int(rows[0]), x0 + int(columns[0])
@@ -46,10 +55,7 @@ def cut_accepted_edit(turn: int, edit: PlannedEdit, before: RgbImage, after: Rgb
     window = slice(top, top + changed.shape[0]), slice(left, left + changed.shape[1])
     alpha = np.where(changed, np.uint8(255), np.uint8(0))[:, :, None]
     pixels = np.concatenate([np.where(alpha > 0, after[window], np.uint8(0)), alpha], axis=2)
-    rationale = next((one.rationale for one in edit.findings if one.rationale), "")
-    named = (edit.flaw_type or edit.kind).replace("_", " ")
-    title = f"turn {turn}, {edit.edit_id}: {named}{f' - {rationale}' if rationale else ''}"
-    return AcceptedEdit(turn, edit.edit_id, title, left, top, pixels)
+    return AcceptedEdit(turn, edit_id, title, left, top, pixels)
 
 
 def list_turn_images(edited: RgbImage, edits: Sequence[AcceptedEdit], turns: int) -> list[RgbImage]:

@@ -79,7 +79,7 @@ def run_server(
 
     from training.serving.app import ServerState, make_app
 
-    listening = _listen(host, port)
+    listening = listen(host, port)
     shown = f"http://[{host}]" if ":" in host else f"http://{host}"
     with listening:
         pool = WorkerPool(service, workers, limits.item_seconds)
@@ -102,7 +102,8 @@ def run_server(
             pool.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; UserError where the address or port cannot be had."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
