@@ -21,6 +21,7 @@ from annotation.campaign.options import parse_campaign_options
 from annotation.simulate.photos import PACKAGED_PHOTOS
 from editfhf.builder.options import BuildOptions
 from editfhf.cli import app
+from editfhf.collect.run import CollectPlan
 from editfhf.editors.registry import list_editors, load_editor
 from editfhf.features import DATASET_CONFIGS, list_config_columns
 
@@ -34,6 +35,7 @@ ELSEWHERE = {"push", "--push", "--executor", "annotate", "draft"}
 """Words of commands that need a server, or ask a model: these are parsed, not run."""
 
 CAMPAIGN = "campaign.md"
+COLLECTION = "collect.md"
 MODEL_EDITORS = "model-editors.md"
 
 EXAMPLE_ONLY = {"CORPUS", "DATASET", "SOURCE"}
@@ -58,6 +60,14 @@ def commands(text: str) -> list[list[str]]:
 
 COMMANDS = [words for block in blocks("sh") for words in commands(block.text) if words[0] == "editfhf"]
 
+SHOWN_ONLY = [
+    shlex.split(line, comments=True)
+    for block in blocks("text")
+    for line in block.text.splitlines()
+    if line.startswith("editfhf ") and "..." not in line
+]
+"""Commands that need a server, a model or a dataset of the reader's own: their words are checked, nothing is run."""
+
 
 def parse(words: list[str]) -> None:
     """Parse a command line without running it; a word that the command does not know raises."""
@@ -67,7 +77,7 @@ def parse(words: list[str]) -> None:
         command.make_context(name, words[2:], parent=parent)
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("words", COMMANDS + SHOWN_ONLY, ids=" ".join)
 def test_commands_have_the_arguments_and_options_that_are_shown(words: list[str]) -> None:
     parse(words)
 
@@ -125,7 +135,11 @@ def test_a_page_can_be_followed_from_top_to_bottom(page: str, workplace: Path) -
 
 
 def test_yaml_on_the_pages_is_what_a_build_accepts() -> None:
-    shown = [yaml.safe_load(block.text) for block in blocks("yaml") if block.page not in (CAMPAIGN, MODEL_EDITORS)]
+    shown = [
+        yaml.safe_load(block.text)
+        for block in blocks("yaml")
+        if block.page not in (CAMPAIGN, COLLECTION, MODEL_EDITORS)
+    ]
     assert shown
     for options in shown:
         BuildOptions.model_validate(options)
@@ -136,6 +150,11 @@ def test_yaml_on_the_page_of_campaigns_is_what_a_campaign_accepts() -> None:
     assert shown
     for options in shown:
         parse_campaign_options({"campaign_id": "page", "name": "Page"} | options, CAMPAIGN)
+
+
+def test_yaml_on_the_page_of_collections_is_a_plan() -> None:
+    (shown,) = [yaml.safe_load(block.text) for block in blocks("yaml") if block.page == COLLECTION]
+    assert CollectPlan.model_validate(shown).per_source == 3
 
 
 def test_yaml_on_the_page_of_editors_is_a_list_of_editors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +168,7 @@ def test_yaml_on_the_page_of_editors_is_a_list_of_editors(tmp_path: Path, monkey
 
 def test_other_blocks_are_of_a_known_language() -> None:
     fences = [match[1] for page in PAGES for match in FENCE.finditer(page.read_text(encoding="utf-8"))]
-    assert set(fences) <= {"sh", "python", "yaml", "json", "bibtex"}
+    assert set(fences) <= {"sh", "python", "yaml", "json", "bibtex", "text"}
 
 
 def leaves(options: dict[str, object], prefix: str = "") -> Iterator[str]:

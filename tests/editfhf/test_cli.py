@@ -63,7 +63,7 @@ def test_version_is_the_packages() -> None:
     ("words", "said"),
     [
         (["biuld", "corpus", "out"], "Did you mean 'build'?"),
-        (["zebra"], "Available: annotate, benchmark, build,"),
+        (["zebra"], "Available: annotate, app, benchmark,"),
         (["build"], "CORPUS"),
         (["build", "corpus"], "DATASET"),
         (["build", "corpus", "out", "--wrokers", "2"], "--workers"),
