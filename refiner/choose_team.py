@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from editfhf.editors.command_editor import CommandEditor
 from editfhf.editors.crops import DEFAULT_CROP_OPTIONS
 from editfhf.editors.protocol import Editor
 from editfhf.editors.registry import find_editor_entry, list_editors, load_editor
@@ -27,6 +28,7 @@ def choose_team(
     evaluation: str = AUTO,
     auditor: str = NO_AGENT,
     editors: Sequence[str] = (AUTO,),
+    editor_command: str = "",
     agent_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AgentTeam:
     """Load the agents and editors of a run.
@@ -37,6 +39,8 @@ def choose_team(
         Name of an agent; "auto" for the default one, "none" for none (not for perception).
     editors : sequence of str
         Names of editors; "auto" stands for all editors without weights.
+    editor_command : str
+        A program that edits, see `CommandEditor`; it is used for every flaw, as an editor that was named.
     agent_options : mapping, optional
         Options of agents by their role.
 
@@ -55,6 +59,10 @@ def choose_team(
         raise UserError("--perception none: the loop cannot work without a perception agent. Name one.")
     chosen = [name for name in editors if name != AUTO]
     loaded: dict[str, Editor] = {name: load_editor(name) for name in chosen}
+    if editor_command:
+        program = CommandEditor(editor_command)
+        loaded[program.name] = program
+        chosen.append(program.name)
     if AUTO in editors:
         known = set(list_editors())
         for name in _list_route_editors():
@@ -69,8 +77,13 @@ def choose_team(
         _load_role("evaluation", evaluation, given),
         None if auditor == NO_AGENT else load_agent("evaluation", auditor, **given.get("auditor", {})),
         tuple(chosen),
-        {name: DEFAULT_CROP_OPTIONS for name in loaded if find_editor_entry(name).kind != "weight_free"},
+        {name: DEFAULT_CROP_OPTIONS for name, editor in loaded.items() if _needs_crop(name, editor)},
     )
+
+
+def _needs_crop(name: str, editor: Editor) -> bool:
+    """Whether an editor is shown a crop at a size that models take; the weight-free ones take any."""
+    return isinstance(editor, CommandEditor) or find_editor_entry(name).kind != "weight_free"
 
 
 def _load_role(role: AgentRole, name: str, options: Mapping[str, Mapping[str, Any]]) -> Any:

@@ -44,6 +44,7 @@ class TeamChoice:
     evaluation: str = AUTO
     auditor: str = NO_AGENT
     editors: tuple[str, ...] = (AUTO,)
+    editor_command: str = ""
 
     def load_team(self) -> AgentTeam:
         """Load the agents and editors."""
@@ -53,6 +54,7 @@ class TeamChoice:
             evaluation=self.evaluation,
             auditor=self.auditor,
             editors=self.editors,
+            editor_command=self.editor_command,
         )
 
 

@@ -49,6 +49,10 @@ def run_refine(
         list[str] | None,
         typer.Option("--editor", help="Editor, can be repeated; auto: those that need no weights."),
     ] = None,
+    editor_command: Annotated[
+        str,
+        typer.Option("--editor-command", help="A program that edits: CMD with {current} or {source}, {mask}, {out}."),
+    ] = "",
     turns: Annotated[int, typer.Option("--turns", min=1, help="Most turns.")] = 4,
     patience: Annotated[int, typer.Option("--patience", min=1, help="Turns without gain before it stops.")] = 1,
     epsilon: Annotated[float, typer.Option("--epsilon", min=0, help="Gain in points that a change needs.")] = 0.0,
@@ -116,7 +120,7 @@ def run_refine(
             math.inf if max_time is None else max_time, max_calls, math.inf if max_money is None else max_money
         ),
     )
-    choice = TeamChoice(perception, reasoning, evaluation, auditor, tuple(editor or ["auto"]))
+    choice = TeamChoice(perception, reasoning, evaluation, auditor, tuple(editor or ["auto"]), editor_command)
     given = [name for name, value in (("SOURCE EDITED", source), ("--pairs", pairs), ("--dataset", dataset)) if value]
     if len(given) != 1 or (source is None) != (edited is None):
         raise UserError(

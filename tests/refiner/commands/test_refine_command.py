@@ -53,6 +53,20 @@ def test_an_image_is_repaired_and_a_second_run_is_refused_or_goes_on(images: lis
     assert orjson.loads(run(*images, "--out", str(out), "--json", "--resume", *AGENTS)) == answer
 
 
+def test_a_program_of_the_users_own_is_the_editor(images: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(UserError):
+        run(*images, "--out", str(out), *AGENTS[:-3], "--editor-command", "cp {source}", "-q")
+    answer = orjson.loads(
+        run(*images, "--out", str(out), "--json", *AGENTS[:-3], "--editor-command", "cp {source} {out}", "-q")
+    )
+    assert answer["kept"] == 1
+    source, edited, refined = (read_image(path) for path in (*images, out / "refined.png"))
+    assert measure_error(refined, source) < 0.05 * measure_error(edited, source)
+    trace = (out / "trace.jsonl").read_text(encoding="utf-8")
+    assert '"command"' in trace
+
+
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(images: list[str], tmp_path: Path) -> None:
     answer = orjson.loads(run(*images, "--out", str(tmp_path / "out"), "--dry-run", "--json", *AGENTS))
     assert [edit["candidates"] for edit in answer["edits"]] == [["restore", "restore"]]
