@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from training.agents.results import AgentIdentity, Finding, PerceivedMaps, Score
     from training.diagnosis.diagnose_pair import diagnose
     from training.diagnosis.result import Diagnosis
+    from training.diagnosis.score_pair import score_pair
     from training.metrics.correlation import correlation_metrics
     from training.metrics.maps import clean_image_metrics
     from training.metrics.regions import box_metrics, flaw_type_metrics
@@ -51,6 +52,7 @@ _MODULES = {
     ),
     "training.diagnosis.diagnose_pair": ("diagnose",),
     "training.diagnosis.result": ("Diagnosis",),
+    "training.diagnosis.score_pair": ("score_pair",),
     "training.metrics.correlation": ("correlation_metrics",),
     "training.metrics.maps": ("clean_image_metrics",),
     "training.metrics.regions": (
@@ -103,6 +105,7 @@ __all__ = [
     "measure_reasoning",
     "read_samples",
     "saliency_metrics",
+    "score_pair",
     "summarise_metrics",
     "text_metrics",
 ]

@@ -12,7 +12,9 @@ from editfhf.commands.server_options import parse_dollars
 from mos.console import print_json, print_line, show_progress
 from mos.errors import UserError
 
-collect_app = typer.Typer(help="Collect new pairs: sources, prompts, edit, score, select.", no_args_is_help=True)
+collect_app = typer.Typer(
+    help="Collect new pairs: sources, prompts, edit, score, select.", no_args_is_help=True, add_completion=False
+)
 
 CollectionArgument = Annotated[Path, typer.Argument(help="Folder of the collection.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
