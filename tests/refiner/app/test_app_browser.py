@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Dialog, Page, Request, expect, sync_playwright
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -96,12 +96,12 @@ def test_a_region_is_repaired_kept_and_taken_back(page: Page) -> None:
     kept = pixels(download(page, "refined"))
     assert not np.array_equal(kept, given)
     page.locator("#layers input").uncheck()
-    page.wait_for_function(
-        "document.querySelector('#layers input').checked === false && document.querySelector('#busy').hidden"
-    )
+    expect(page.locator("#busy")).to_be_hidden()
+    expect(page.locator("#layers input")).not_to_be_checked()
     assert np.array_equal(pixels(download(page, "refined")), given)
     page.locator("#undo").click()
-    page.wait_for_function("document.querySelector('#layers input').checked && document.querySelector('#busy').hidden")
+    expect(page.locator("#busy")).to_be_hidden()
+    expect(page.locator("#layers input")).to_be_checked()
     assert np.array_equal(pixels(download(page, "refined")), kept)
     with zipfile.ZipFile(io.BytesIO(download(page, "layers-file"))) as archive:
         assert np.array_equal(pixels(archive.read("data/input.png")), given)
