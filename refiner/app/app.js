@@ -163,8 +163,9 @@ function choose(region) {
   label = region.label;
   $("editor").value = region.editor;
   showRegions();
-  const shape = new Image();
+  const shape = new Image(), asked = version;
   shape.onload = () => {
+    if (label !== region.label || version !== asked) return; // another region or image was chosen meanwhile
     clearMask();
     const context = pen();
     context.drawImage(shape, 0, 0);

@@ -106,14 +106,14 @@ def make_app(state: AppState) -> Starlette:
         refused = _guard(state, request)
         if refused is not None:
             return refused
+        action = ACTIONS.get(request.path_params["action"])
+        if action is None:
+            return _answer_json({"message": "There is no such action."}, 404)
         try:
             body = await _read_json(request)
-            action = ACTIONS[request.path_params["action"]]
             found = await run_in_threadpool(_act, state, action, body)
         except UserError as error:
             return _answer_json({"message": str(error)}, 422)
-        except KeyError:
-            return _answer_json({"message": "There is no such action."}, 404)
         except Exception as error:  # an agent or editor that fails must not end the app
             print_line(f"{type(error).__name__} in {request.path_params['action']}", to_stderr=True)
             return _answer_json({"message": f"That failed ({type(error).__name__}). Try another editor or mask."}, 500)
